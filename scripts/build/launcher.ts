@@ -1,0 +1,82 @@
+/**
+ * The launcher: a few machine instructions that run before the Deno runtime's own entry point and
+ * put words in front of the user's arguments and variables in front of the environment.
+ *
+ * At process entry the stack holds argc, argv[0..], NULL, envp[0..], NULL (System V ABI, both
+ * architectures). The launcher lowers the stack pointer, writes argc + K, argv[0], K embedded
+ * words, argv[1..], NULL, E embedded variables, and leaves the old envp where it is. libc reads
+ * argc, argv and environ from the stack when the real entry point calls it, so the runtime sees
+ * one longer command line. A working directory that was deleted is left for `/` on the way. The kernel's view (`ps`, /proc/PID/cmdline) stays the user's.
+ *
+ * Sources of the instructions: `launcher_x86_64.s`, `launcher_aarch64.s` beside this file.
+ *
+ * @module
+ */
+
+/** Machines an executable can be built for, as in ELF e_machine. */
+export type Machine = "x86_64" | "aarch64";
+
+/** What the launcher puts on the stack. */
+export interface LauncherWords {
+  /** Words between argv[0] and the user's arguments. */
+  readonly args: readonly string[];
+  /** `NAME=value`; they win over variables of the same name. At least one. */
+  readonly env: readonly string[];
+}
+
+/** Where the launcher and the entry point it jumps to are mapped. */
+export interface LauncherPlace {
+  readonly machine: Machine;
+  readonly address: number;
+  readonly entry: number;
+}
+
+// Objects of the two sources, without the three words of parameters at their end.
+const CODE: Record<Machine, string> = {
+  x86_64: "488dbc2400e0ffffbe00100000b84f0000000f054885c0790e488d3d9400" +
+    "0000b8500000000f054989e18b0d88000000498b01448b15820000004e8d" +
+    "1c1149c1e3034c29dc488d3c0848893c24498b790848897c2408488d7c24" +
+    "104c8d05620000004c89c6448b1e4883c6044d01c34c891f4883c708ffc9" +
+    "75eb4989f4498d71104889c1fcf348a54c89e6448b1e4883c6044d01c34c" +
+    "891f4883c70841ffca75ea4c8d1d58ffffff486305110000004c01d8ffe0" +
+    "2f006690",
+  aarch64: "f40300aae00b40d1010082d2280280d2010000d48000f8b6a00400102806" +
+    "80d2010000d4e00314aae90300912a0400182b0140f90c0400184d010c8b" +
+    "ff6f2dcb6e010a8be80300910e0100f92e0540f90e0500f90f4100913003" +
+    "0010f10310aa2e4640b8ce01108bee8500f84a05007181ffff5429410091" +
+    "2e8540f8ee8500f86b0500f1a1ffff542e4640b8ce01108bee8500f88c05" +
+    "007181ffff54ee0000980ffbff10ef010e8be0011fd62f000000",
+};
+
+/**
+ * The bytes of a launcher for one place. An even number of words keeps the stack aligned, so an
+ * odd one is filled up with a variable that means nothing.
+ */
+export function encodeLauncher(words: LauncherWords, place: LauncherPlace): Uint8Array {
+  const env = (words.args.length + words.env.length) % 2 === 0
+    ? words.env
+    : [...words.env, "VIPD_LAUNCHER=1"];
+  const code = Uint8Array.fromHex(CODE[place.machine]);
+  const strings = [...words.args, ...env].map((word) => new TextEncoder().encode(`${word}\0`));
+  const tableSize = 4 * strings.length;
+  const header = [words.args.length, env.length, place.entry - place.address];
+  const numbers = new DataView(new ArrayBuffer(4 * header.length + tableSize));
+  header.forEach((value, i) => numbers.setInt32(4 * i, value, true));
+  let offset = tableSize; // of a string, counted from the table
+  strings.forEach((text, i) => {
+    numbers.setInt32(4 * (header.length + i), offset, true);
+    offset += text.length;
+  });
+  return concat([code, new Uint8Array(numbers.buffer), ...strings]);
+}
+
+/** Joins byte strings. */
+export function concat(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const joined = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    joined.set(part, at);
+    at += part.length;
+  }
+  return joined;
+}
