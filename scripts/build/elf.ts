@@ -9,6 +9,8 @@
 
 import type { Machine } from "./launcher.ts";
 
+const LITTLE_ENDIAN = true;
+
 /** What must be known of an executable before a segment can be added. */
 export interface ElfFacts {
   readonly machine: Machine;
@@ -21,7 +23,7 @@ export interface ElfFacts {
 
 const PT_LOAD = 1;
 const PT_NOTE = 4;
-const MACHINES: Record<number, Machine> = { 62: "x86_64", 183: "aarch64" };
+const MACHINES: Record<number, Machine> = { 62: "x64", 183: "arm64" };
 /** The largest page size of both machines: a segment aligned to it can be mapped anywhere. */
 const ALIGNMENT = 0x10000;
 
@@ -35,7 +37,7 @@ export function decodeElf(file: Uint8Array): ElfFacts {
   if (file.length < 64 || view.getUint32(0) !== 0x7f454c46 || view.getUint16(4) !== 0x0201) {
     throw new SyntaxError("Cannot read ELF: no 64-bit little-endian ELF file");
   }
-  const machine = MACHINES[view.getUint16(18, true)];
+  const machine = MACHINES[view.getUint16(18, LITTLE_ENDIAN)];
   if (machine === undefined) throw new SyntaxError("Cannot read ELF: unknown machine");
   const headers = programHeaders(view);
   const note = headers.find(({ type }) => type === PT_NOTE);
@@ -43,7 +45,7 @@ export function decodeElf(file: Uint8Array): ElfFacts {
   const ends = headers.filter(({ type }) => type === PT_LOAD).map((h) => h.address + h.size);
   return {
     machine,
-    entry: Number(view.getBigUint64(24, true)),
+    entry: Number(view.getBigUint64(24, LITTLE_ENDIAN)),
     noteHeader: note.offset,
     end: Math.max(...ends),
   };
@@ -63,12 +65,12 @@ export function addCodeSegment(file: Uint8Array, code: Uint8Array): Uint8Array<A
   patched.set(code, offset);
   const view = new DataView(patched.buffer);
   const address = segmentAddress(facts);
-  view.setBigUint64(24, BigInt(address), true);
-  view.setUint32(facts.noteHeader, PT_LOAD, true);
-  view.setUint32(facts.noteHeader + 4, 5, true); // PF_R | PF_X
+  view.setBigUint64(24, BigInt(address), LITTLE_ENDIAN);
+  view.setUint32(facts.noteHeader, PT_LOAD, LITTLE_ENDIAN);
+  view.setUint32(facts.noteHeader + 4, 5, LITTLE_ENDIAN); // PF_R | PF_X
   const fields = [offset, address, address, code.length, code.length, ALIGNMENT];
   fields.forEach((value, i) =>
-    view.setBigUint64(facts.noteHeader + 8 + 8 * i, BigInt(value), true)
+    view.setBigUint64(facts.noteHeader + 8 + 8 * i, BigInt(value), LITTLE_ENDIAN)
   );
   return patched;
 }
@@ -81,15 +83,15 @@ interface ProgramHeader {
 }
 
 function programHeaders(view: DataView): readonly ProgramHeader[] {
-  const start = Number(view.getBigUint64(32, true));
-  const [entrySize, count] = [view.getUint16(54, true), view.getUint16(56, true)];
+  const start = Number(view.getBigUint64(32, LITTLE_ENDIAN));
+  const [entrySize, count] = [view.getUint16(54, LITTLE_ENDIAN), view.getUint16(56, LITTLE_ENDIAN)];
   return Array.from({ length: count }, (_, i) => {
     const offset = start + i * entrySize;
     return {
       offset,
-      type: view.getUint32(offset, true),
-      address: Number(view.getBigUint64(offset + 16, true)),
-      size: Number(view.getBigUint64(offset + 40, true)),
+      type: view.getUint32(offset, LITTLE_ENDIAN),
+      address: Number(view.getBigUint64(offset + 16, LITTLE_ENDIAN)),
+      size: Number(view.getBigUint64(offset + 40, LITTLE_ENDIAN)),
     };
   });
 }

@@ -13,8 +13,10 @@
  * @module
  */
 
-/** Machines an executable can be built for, as in ELF e_machine. */
-export type Machine = "x86_64" | "aarch64";
+const LITTLE_ENDIAN = true;
+
+/** Machines an executable can be built for, named as in the npm packages of the runtime. */
+export type Machine = "x64" | "arm64";
 
 /** What the launcher puts on the stack. */
 export interface LauncherWords {
@@ -33,14 +35,14 @@ export interface LauncherPlace {
 
 // Objects of the two sources, without the three words of parameters at their end.
 const CODE: Record<Machine, string> = {
-  x86_64: "488dbc2400e0ffffbe00100000b84f0000000f054885c0790e488d3d9400" +
+  x64: "488dbc2400e0ffffbe00100000b84f0000000f054885c0790e488d3d9400" +
     "0000b8500000000f054989e18b0d88000000498b01448b15820000004e8d" +
     "1c1149c1e3034c29dc488d3c0848893c24498b790848897c2408488d7c24" +
     "104c8d05620000004c89c6448b1e4883c6044d01c34c891f4883c708ffc9" +
     "75eb4989f4498d71104889c1fcf348a54c89e6448b1e4883c6044d01c34c" +
     "891f4883c70841ffca75ea4c8d1d58ffffff486305110000004c01d8ffe0" +
     "2f006690",
-  aarch64: "f40300aae00b40d1010082d2280280d2010000d48000f8b6a00400102806" +
+  arm64: "f40300aae00b40d1010082d2280280d2010000d48000f8b6a00400102806" +
     "80d2010000d4e00314aae90300912a0400182b0140f90c0400184d010c8b" +
     "ff6f2dcb6e010a8be80300910e0100f92e0540f90e0500f90f4100913003" +
     "0010f10310aa2e4640b8ce01108bee8500f84a05007181ffff5429410091" +
@@ -61,10 +63,10 @@ export function encodeLauncher(words: LauncherWords, place: LauncherPlace): Uint
   const tableSize = 4 * strings.length;
   const header = [words.args.length, env.length, place.entry - place.address];
   const numbers = new DataView(new ArrayBuffer(4 * header.length + tableSize));
-  header.forEach((value, i) => numbers.setInt32(4 * i, value, true));
+  header.forEach((value, i) => numbers.setInt32(4 * i, value, LITTLE_ENDIAN));
   let offset = tableSize; // of a string, counted from the table
   strings.forEach((text, i) => {
-    numbers.setInt32(4 * (header.length + i), offset, true);
+    numbers.setInt32(4 * (header.length + i), offset, LITTLE_ENDIAN);
     offset += text.length;
   });
   return concat([code, new Uint8Array(numbers.buffer), ...strings]);

@@ -7,12 +7,14 @@
 
 import { concat } from "./launcher.ts";
 
+const LITTLE_ENDIAN = true;
+
 const MAGIC = "VIPDJS01";
 
 /** The bundle and its trailer: its length (u64, little-endian) and eight letters. */
 export function encodePayload(bundle: Uint8Array): Uint8Array<ArrayBuffer> {
   const trailer = new Uint8Array(16);
-  new DataView(trailer.buffer).setBigUint64(0, BigInt(bundle.length), true);
+  new DataView(trailer.buffer).setBigUint64(0, BigInt(bundle.length), LITTLE_ENDIAN);
   trailer.set(new TextEncoder().encode(MAGIC), 8);
   return concat([bundle, trailer]);
 }
@@ -24,7 +26,7 @@ export function decodePayload(file: Uint8Array): Uint8Array {
     throw new SyntaxError("Cannot find the program: no trailer at the end of the file");
   }
   const view = new DataView(trailer.buffer, trailer.byteOffset, 16);
-  const length = Number(view.getBigUint64(0, true));
+  const length = Number(view.getBigUint64(0, LITTLE_ENDIAN));
   if (length > file.length - 16) throw new SyntaxError("Cannot find the program: file cut short");
   return file.subarray(file.length - 16 - length, file.length - 16);
 }
