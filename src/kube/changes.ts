@@ -40,11 +40,11 @@ export type Change<K extends ObjectKind = ObjectKind> = {
   };
 }[K];
 
-/** All objects of one kind; those of the store that are not in it are gone. */
+/** All objects of one kind; those of the store that are not among them are gone. */
 export type Replacement<K extends ObjectKind = ObjectKind> = {
   readonly [Kind in K]: {
     readonly kind: Kind;
-    readonly objects: ReadonlyMap<KeyByKind[Kind], ObjectByKind[Kind]>;
+    readonly objects: readonly ObjectByKind[Kind][];
   };
 }[K];
 

@@ -15,6 +15,7 @@ import type {
   ServiceCidr,
   Snapshot,
 } from "../model/objects.ts";
+import { keyOf } from "./changes.ts";
 import type { Change, ObjectKind, Replacement, StoreEvent, StoreListener } from "./changes.ts";
 import { isSameContent } from "./content.ts";
 
@@ -126,16 +127,16 @@ export class Store implements Snapshot {
   #writeAll({ kind, objects }: Replacement): readonly StoreEvent[] {
     switch (kind) {
       case "Service":
-        return differences(this.#services, objects)
+        return differences(this.#services, new Map(objects.map((each) => [keyOf(each), each])))
           .flatMap(([key, object]) => this.#write({ kind, key, object }));
       case "EndpointSlice":
-        return differences(this.#slices, objects)
+        return differences(this.#slices, new Map(objects.map((each) => [keyOf(each), each])))
           .flatMap(([key, object]) => this.#write({ kind, key, object }));
       case "ServiceCIDR":
-        return differences(this.#serviceCidrs, objects)
+        return differences(this.#serviceCidrs, new Map(objects.map((each) => [each.name, each])))
           .flatMap(([key, object]) => this.#write({ kind, key, object }));
       case "Node":
-        return [...objects].flatMap(([key, object]) => this.#write({ kind, key, object }));
+        return objects.flatMap((object) => this.#write({ kind, key: object.name, object }));
     }
   }
 
