@@ -144,7 +144,7 @@ function parseIpv4(text: string): Uint8Array<ArrayBuffer> | undefined {
 function parseIpv6(text: string): Uint8Array<ArrayBuffer> | undefined {
   const halves = text.split("::");
   if (halves.length > 2) return undefined;
-  const [head, tail] = halves.map(parseGroups);
+  const [head, tail] = halves.map((half, i) => parseGroups(half, i === halves.length - 1));
   if (head === undefined || (halves.length === 2 && tail === undefined)) return undefined;
   const groups = head.concat(Array(8).fill(0)).slice(0, 8);
   if (tail === undefined) {
@@ -158,7 +158,7 @@ function parseIpv6(text: string): Uint8Array<ArrayBuffer> | undefined {
   return bytes;
 }
 
-function parseGroups(text: string): number[] | undefined {
+function parseGroups(text: string, mayEndInQuad: boolean): number[] | undefined {
   if (text === "") return [];
   const groups: number[] = [];
   const parts = text.split(":");
@@ -167,7 +167,7 @@ function parseGroups(text: string): number[] | undefined {
       groups.push(parseInt(part, 16));
       continue;
     }
-    const quad = i === parts.length - 1 ? parseIpv4(part) : undefined;
+    const quad = mayEndInQuad && i === parts.length - 1 ? parseIpv4(part) : undefined;
     if (quad === undefined) return undefined;
     const [a = 0, b = 0, c = 0, d = 0] = quad;
     groups.push(a << 8 | b, c << 8 | d);
