@@ -4,6 +4,8 @@
  * @module
  */
 
+import { isMissing, readProcFile, writeProcFile } from "./file.ts";
+
 /** Reads and writes parameters of the network namespace vipd runs in. */
 export interface Sysctls {
   /** The trimmed value; undefined when the kernel has no such parameter. */
@@ -26,19 +28,18 @@ export class SysctlError extends Error {
 
 /** The parameters of this host. */
 export const SYSCTLS: Sysctls = {
-  read(name) {
+  read(name: string): string | undefined {
     try {
-      return Deno.readTextFileSync(`/proc/sys/${name}`).trim();
+      return readProcFile(`/proc/sys/${name}`).trim();
     } catch (error) {
-      if (error instanceof Deno.errors.NotFound) return undefined;
+      if (isMissing(error)) return undefined;
       throw error;
     }
   },
-  ensure(name, value) {
+  ensure(name: string, value: string): void {
     if (SYSCTLS.read(name) === value) return;
     try {
-      // Never create: a missing parameter is an error, not a new file.
-      Deno.writeTextFileSync(`/proc/sys/${name}`, value, { create: false });
+      writeProcFile(`/proc/sys/${name}`, value);
     } catch (cause) {
       throw new SysctlError(name, value, { cause });
     }
