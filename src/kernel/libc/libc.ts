@@ -1,6 +1,6 @@
 /**
- * The C library, for what Deno keeps from programs without `--allow-all`: files below /proc and
- * /sys. Beside libnl.ts the only dlopen in the house; every symbol stands with its C prototype.
+ * The C library, for what Deno keeps from programs without `--allow-all` (files below /proc and
+ * /sys) or does not have (datagrams to the service manager). Beside libnl.ts the only dlopen in the house; every symbol stands with its C prototype.
  *
  * @module
  */
@@ -16,6 +16,13 @@ const SYMBOLS = {
   write: { parameters: ["i32", "buffer", "usize"], result: "isize" },
   /** int close(int fd); */
   close: { parameters: ["i32"], result: "i32" },
+  /** int socket(int domain, int type, int protocol); */
+  socket: { parameters: ["i32", "i32", "i32"], result: "i32" },
+  /**
+   * ssize_t sendto(int fd, const void *buf, size_t len, int flags,
+   *                const struct sockaddr *address, socklen_t length);
+   */
+  sendto: { parameters: ["i32", "buffer", "usize", "i32", "buffer", "u32"], result: "isize" },
   /** int *__errno_location(void); */
   __errno_location: { parameters: [], result: "pointer" },
 } as const;
