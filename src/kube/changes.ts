@@ -68,3 +68,24 @@ export function keyOf(
 ): NamespacedName {
   return `${object.namespace}/${object.name}`;
 }
+
+/** The objects of one kind among changes, as everything there is of it. */
+export function replacementOf(kind: ObjectKind, changes: Iterable<Change>): Replacement {
+  switch (kind) {
+    case "Service":
+      return { kind, objects: objectsOf(changes, (c) => c.kind === kind ? c.object : undefined) };
+    case "EndpointSlice":
+      return { kind, objects: objectsOf(changes, (c) => c.kind === kind ? c.object : undefined) };
+    case "Node":
+      return { kind, objects: objectsOf(changes, (c) => c.kind === kind ? c.object : undefined) };
+    case "ServiceCIDR":
+      return { kind, objects: objectsOf(changes, (c) => c.kind === kind ? c.object : undefined) };
+  }
+}
+
+function objectsOf<T>(
+  changes: Iterable<Change>,
+  select: (change: Change) => T | undefined,
+): readonly T[] {
+  return [...changes].map(select).filter((object) => object !== undefined);
+}

@@ -44,11 +44,13 @@ export function decodeObject(
   return { change, note: problems.note(about) };
 }
 
-/** The change that an object of this name is gone. */
-export function goneChange(
-  kind: ObjectKind,
-  meta: Pick<Meta, "namespace" | "name">,
-): Change {
+/** The change that an object was deleted; undefined when it has no name. Never throws. */
+export function decodeGone(json: JsonObject, kind: ObjectKind): Change | undefined {
+  const meta = decodeMeta(json, new Problems());
+  return meta && goneChange(kind, meta);
+}
+
+function goneChange(kind: ObjectKind, meta: Meta): Change {
   switch (kind) {
     case "Service":
     case "EndpointSlice":
