@@ -1,0 +1,114 @@
+/**
+ * A table out of `nft -j list table`:
+ *
+ *   {"nftables": [{"metainfo": …}, {"table": …}, {"chain": {"name": "services", …}},
+ *     {"set": {"name": "cluster-ips", "type": "ipv4_addr", "elem": ["10.0.0.1", …]}},
+ *     {"map": {"name": "service-ips", "type": ["ipv4_addr", "inet_proto", "inet_service"],
+ *       "map": "verdict", "elem": [[{"concat": ["10.0.0.1", "tcp", 80]}, {"goto": {"target": "x"}}]]}},
+ *     {"rule": {"chain": "services", "expr": […], "comment": "…"}}]}
+ *
+ * @module
+ */
+
+import { asArray, asNumber, asObject, asString, at, type JsonObject, onlyMember } from "./json.ts";
+import type { ObservedChain, ObservedSet, ObservedTable } from "./observed.ts";
+import { parseParts, parseRule, parseVerdict, protocolName } from "./parse_rule.ts";
+import { formatRule } from "./print.ts";
+import {
+  type BaseHook,
+  type Element,
+  elementKey,
+  type NftFamily,
+  type TableName,
+} from "./values.ts";
+
+/**
+ * The table of that name in a listing; undefined when it is not there.
+ *
+ * @throws {SyntaxError} when the text is not what nft prints.
+ */
+export function parseTable(text: string, table: TableName): ObservedTable | undefined {
+  const objects = asArray(at(JSON.parse(text), "nftables"));
+  if (objects === undefined) throw new SyntaxError("Cannot parse nft listing: no list of objects");
+  const chains = new Map<string, ObservedChain & { rules: string[] }>();
+  const sets = new Map<string, ObservedSet>();
+  let comment: string | undefined;
+  let isThere = false;
+  for (const object of objects) {
+    const [kind, inner] = onlyMember(object) ?? [];
+    const value = asObject(inner);
+    const name = asString(value?.["name"]);
+    if (value === undefined || !isOf(table, kind, value)) continue;
+    if (kind === "table") {
+      isThere = true;
+      comment = asString(value["comment"]);
+    } else if (kind === "chain") chains.set(name ?? "", parseChain(value));
+    else if (kind === "set" || kind === "map") sets.set(name ?? "", parseSet(value, kind));
+    else if (kind === "rule") {
+      chains.get(asString(value["chain"]) ?? "")?.rules.push(fingerprint(value, table.family));
+    }
+  }
+  if (!isThere) return undefined;
+  return { chains, sets, ...(comment !== undefined && { comment }) };
+}
+
+function isOf(table: TableName, kind: string | undefined, value: JsonObject): boolean {
+  const name = kind === "table" ? value["name"] : value["table"];
+  return name === table.name && value["family"] === table.family;
+}
+
+function parseChain(value: JsonObject): ObservedChain & { rules: string[] } {
+  const base = parseBase(value);
+  return base === undefined ? { rules: [] } : { base, rules: [] };
+}
+
+function parseBase(value: JsonObject): BaseHook | undefined {
+  const priority = asNumber(value["prio"]);
+  if (priority === undefined) return undefined;
+  // Compared with our own hooks only: any other text is just different.
+  return { type: value["type"], hook: value["hook"], priority } as BaseHook;
+}
+
+function fingerprint(value: JsonObject, family: NftFamily): string {
+  const rule = parseRule(value);
+  if (rule === undefined) return JSON.stringify(value["expr"]);
+  try {
+    return formatRule(rule, { family, listed: true });
+  } catch (error) {
+    // A rule of somebody else may hold names that we would not write.
+    if (error instanceof RangeError) return JSON.stringify(value["expr"]);
+    throw error;
+  }
+}
+
+function parseSet(value: JsonObject, kind: "set" | "map"): ObservedSet {
+  const type = asArray(value["type"]) ?? [value["type"]];
+  const timeoutSeconds = asNumber(value["timeout"]);
+  const elements = new Map<string, Element>();
+  const listed = timeoutSeconds === undefined ? asArray(value["elem"]) ?? [] : [];
+  for (const json of listed) {
+    const element = parseElement(json, kind);
+    elements.set(elementKey(element), element);
+  }
+  const set = { kind, type: type.map(String), elements };
+  return timeoutSeconds === undefined ? set : { ...set, timeoutSeconds };
+}
+
+/** `"10.0.0.1"`, or with a remark `{"elem": {"val": "10.0.0.1", "comment": "x"}}`. */
+function parseElement(json: unknown, kind: "set" | "map"): Element {
+  const [left, right] = kind === "map" ? asArray(json) ?? [] : [json];
+  const key = parseParts(at(left, "elem", "val") ?? left).map(canonicalPart);
+  const comment = asString(at(left, "elem", "comment"));
+  const verdict = kind === "map" ? parseVerdict(right) : undefined;
+  return {
+    key,
+    ...(verdict !== undefined && { verdict }),
+    ...(comment !== undefined && { comment }),
+  };
+}
+
+/** Protocols without a name in /etc/protocols; other parts are canonical already. */
+function canonicalPart(part: string, position: number, parts: readonly string[]): string {
+  const isProtocol = position === parts.length - 2 && /^\d+$/.test(part);
+  return isProtocol ? protocolName(Number(part)) ?? part : part;
+}

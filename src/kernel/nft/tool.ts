@@ -1,0 +1,145 @@
+/**
+ * {@linkcode Nft} by the nft tool: `nft -f -` to write, `nft -j list table` to read, `nft monitor` to
+ * hear of changes. Slow (a process, and nft reads much of the table before it writes), but it needs
+ * nothing but the tool; and what netlink.ts does is held against it.
+ *
+ * @module
+ */
+
+import { ExecError, type Run, run } from "../exec/run.ts";
+import { Generations } from "./generations.ts";
+import { isNotFound, type Nft, NftError, type Written } from "./nft.ts";
+import type { ObservedTable } from "./observed.ts";
+import { parseTable } from "./parse_table.ts";
+import { formatListedRules, formatTransaction } from "./print.ts";
+import { listingError, transactionError } from "./tool_error.ts";
+import type { Chain, TableName, Transaction } from "./values.ts";
+
+/** A bounded transaction takes nft less than a second; a machine may be very slow. */
+const TIMEOUT_MS = 60_000;
+
+/** How long after the last line of a commit its own transaction has returned for sure. */
+const SETTLE_MS = 500;
+
+/** A monitor that ends at once must not be started in a tight loop. */
+const MONITOR_PAUSE_MS = 1_000;
+
+/** The nft tool as a handle. */
+export class NftTool implements Nft {
+  readonly #run: Run;
+  readonly #generations = new Map<string, Generations>();
+  #inFlight = 0;
+
+  constructor(options: { readonly run?: Run } = {}) {
+    this.#run = options.run ?? run;
+  }
+
+  async transact(transaction: Transaction): Promise<Written> {
+    const stdin = new TextEncoder().encode(textOf(transaction));
+    this.#inFlight++;
+    try {
+      await this.#run("nft", ["-f", "-"], { stdin, timeoutMs: TIMEOUT_MS });
+      this.#generations.get(keyOf(transaction.table))?.noteOwn();
+    } catch (error) {
+      throw error instanceof ExecError ? transactionError(error, transaction) : error;
+    } finally {
+      this.#inFlight--;
+    }
+    return { bytes: stdin.length, processes: 1 };
+  }
+
+  async list(table: TableName): Promise<ObservedTable | undefined> {
+    const args = ["-j", "list", "table", table.family, table.name];
+    try {
+      const { stdout } = await this.#run("nft", args, { timeoutMs: TIMEOUT_MS });
+      return parseTable(stdout, table);
+    } catch (error) {
+      if (error instanceof ExecError) return absentOr(listingError(error));
+      if (!(error instanceof SyntaxError)) throw error;
+      throw new NftError(`Cannot read the output of "nft ${args.join(" ")}": ${error.message}`, {
+        failure: "unavailable",
+      }, { cause: error });
+    }
+  }
+
+  fingerprints(chain: Chain, table: TableName): readonly string[] {
+    return formatListedRules(chain, table.family);
+  }
+
+  async watch(
+    table: TableName,
+    { onChange, signal }: {
+      readonly onChange: (what: string) => void;
+      readonly signal: AbortSignal;
+    },
+  ): Promise<void> {
+    const generations = new Generations(table);
+    this.#generations.set(keyOf(table), generations);
+    const settle = () => {
+      if (this.#inFlight > 0) return;
+      const what = generations.settle();
+      if (what !== undefined) onChange(what);
+    };
+    const timer = setInterval(settle, SETTLE_MS);
+    try {
+      while (!signal.aborted) {
+        await readMonitor((line) => generations.note(line), signal);
+        if (signal.aborted) break;
+        onChange("nft monitor ended");
+        await pause(MONITOR_PAUSE_MS, signal);
+      }
+    } finally {
+      clearInterval(timer);
+      this.#generations.delete(keyOf(table));
+    }
+  }
+
+  close(): void {}
+}
+
+function absentOr(error: NftError): undefined {
+  if (isNotFound(error)) return undefined;
+  throw error;
+}
+
+function textOf(transaction: Transaction): string {
+  try {
+    return formatTransaction(transaction);
+  } catch (cause) {
+    if (!(cause instanceof RangeError)) throw cause;
+    throw new NftError(cause.message, { failure: "refused" }, { cause });
+  }
+}
+
+function keyOf(table: TableName): string {
+  return `${table.family} ${table.name}`;
+}
+
+async function readMonitor(onLine: (line: string) => void, signal: AbortSignal): Promise<void> {
+  const child = new Deno.Command("nft", {
+    args: ["monitor"],
+    stdin: "null",
+    stdout: "piped",
+    stderr: "null",
+    signal,
+  }).spawn();
+  let rest = "";
+  for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
+    const lines = (rest + text).split("\n");
+    rest = lines.pop() ?? "";
+    lines.forEach(onLine);
+  }
+  await child.status;
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    signal.addEventListener("abort", done);
+  });
+}
