@@ -143,14 +143,12 @@ function chainCommand(
   }
   const chain = table.chains.get(command.chain);
   if (chain === undefined) return "ENOENT";
-  if (command.op === "flush-chain") table.chains.set(chain.name, { ...chain, rules: [] });
-  else if (command.op === "delete-chain") {
-    if (isChainUsed(table, chain.name)) return "EBUSY";
-    table.chains.delete(chain.name);
-  } else {
+  if (command.op === "add-rule") {
     if (!hasTargets(table, command.rule)) return "ENOENT";
     table.chains.set(chain.name, { ...chain, rules: [...chain.rules, command.rule] });
-  }
+  } else if (command.op === "flush-chain") table.chains.set(chain.name, { ...chain, rules: [] });
+  else if (isChainUsed(table, chain.name)) return "EBUSY";
+  else table.chains.delete(chain.name);
   return undefined;
 }
 
@@ -165,21 +163,24 @@ function setCommand(
     return undefined;
   }
   if (found === undefined) return "ENOENT";
-  if (command.op === "delete-set") {
-    const isUsed = rulesOf(table).some((rule) => setsOf(rule).includes(command.set.name));
-    return isUsed ? "EBUSY" : (table.sets.delete(command.set.name), undefined);
+  if ("element" in command) return elementCommand({ table, elements: found.elements }, command);
+  const isUsed = rulesOf(table).some((rule) => setsOf(rule).includes(command.set.name));
+  return isUsed ? "EBUSY" : (table.sets.delete(command.set.name), undefined);
+}
+
+function elementCommand(
+  { table, elements }: { readonly table: FakeTable; readonly elements: Map<string, Element> },
+  { op, element }: Extract<Command, { readonly element: Element }>,
+): string | undefined {
+  const key = elementKey(element);
+  const existing = elements.get(key);
+  if (op === "delete-element") {
+    return existing === undefined ? "ENOENT" : (elements.delete(key), undefined);
   }
-  const key = elementKey(command.element);
-  const existing = found.elements.get(key);
-  if (command.op === "delete-element") {
-    return existing === undefined ? "ENOENT" : (found.elements.delete(key), undefined);
-  }
-  const target = chainOf(command.element.verdict);
+  const target = chainOf(element.verdict);
   if (target !== undefined && !table.chains.has(target)) return "ENOENT";
-  const isOther = existing !== undefined &&
-    JSON.stringify(existing.verdict) !== JSON.stringify(command.element.verdict);
-  if (isOther) return "EEXIST";
-  if (existing === undefined) found.elements.set(key, command.element);
+  if (existing === undefined) elements.set(key, element);
+  else if (JSON.stringify(existing.verdict) !== JSON.stringify(element.verdict)) return "EEXIST";
   return undefined;
 }
 
