@@ -10,6 +10,7 @@
 
 import { Agent } from "undici";
 import type { Connection } from "./connection.ts";
+import { explainDistrust } from "./explain_tls.ts";
 import type { HttpReply, HttpRequest, Transport } from "./transport.ts";
 
 const HIGH_WATER_MARK_BYTES = 64 << 20;
@@ -24,7 +25,14 @@ export function openUndiciTransport(connection: Connection): Transport {
   const prefix = url.pathname.replace(/\/+$/, "");
   const agent = new Agent({ allowH2: false, connect: connectOptions(connection) });
   return {
-    send: (request) => send(agent, { ...request, origin: url.origin, prefix }),
+    async send(request) {
+      try {
+        return await send(agent, { ...request, origin: url.origin, prefix });
+      } catch (error) {
+        const reason = await explainDistrust(error, connection);
+        throw reason === undefined ? error : new Error(reason, { cause: error });
+      }
+    },
     close: () => agent.destroy(),
   };
 }
