@@ -1,67 +1,44 @@
 /**
- * The program inside of the executable: bundled JavaScript at the end of the file, found by a
- * trailer of 16 bytes, and the few lines that load it.
+ * The program inside of the executable, at the end of the file: packed source map, bundled
+ * JavaScript, and a trailer of 24 bytes that says how long both are.
  *
  * @module
  */
 
+import type { Bundle } from "./bundle.ts";
 import { concat } from "./launcher.ts";
 
 const LITTLE_ENDIAN = true;
-
 const MAGIC = "VIPDJS01";
+const TRAILER_SIZE = 24;
 
-/** The bundle and its trailer: its length (u64, little-endian) and eight letters. */
-export function encodePayload(bundle: Uint8Array): Uint8Array<ArrayBuffer> {
-  const trailer = new Uint8Array(16);
-  new DataView(trailer.buffer).setBigUint64(0, BigInt(bundle.length), LITTLE_ENDIAN);
-  trailer.set(new TextEncoder().encode(MAGIC), 8);
-  return concat([bundle, trailer]);
-}
-
-/** The bundle of an executable. Throws SyntaxError when there is none. */
-export function decodePayload(file: Uint8Array): Uint8Array {
-  const trailer = file.subarray(-16);
-  if (file.length < 16 || new TextDecoder().decode(trailer.subarray(8)) !== MAGIC) {
-    throw new SyntaxError("Cannot find the program: no trailer at the end of the file");
-  }
-  const view = new DataView(trailer.buffer, trailer.byteOffset, 16);
-  const length = Number(view.getBigUint64(0, LITTLE_ENDIAN));
-  if (length > file.length - 16) throw new SyntaxError("Cannot find the program: file cut short");
-  return file.subarray(file.length - 16 - length, file.length - 16);
+/** What is appended to the runtime. */
+export function encodePayload({ code, map }: Bundle): Uint8Array<ArrayBuffer> {
+  const trailer = new Uint8Array(TRAILER_SIZE);
+  const view = new DataView(trailer.buffer);
+  view.setBigUint64(0, BigInt(map.length), LITTLE_ENDIAN);
+  view.setBigUint64(8, BigInt(code.length), LITTLE_ENDIAN);
+  trailer.set(new TextEncoder().encode(MAGIC), 16);
+  return concat([map, code, trailer]);
 }
 
 /**
- * The module the runtime starts with, as a data: URL. It reads the bundle from the end of its own
- * executable and runs it under a file: URL, which `createRequire(import.meta.url)` and stack
- * traces need.
+ * The program of an executable.
+ *
+ * @throws {SyntaxError} when there is none or the file is cut short.
  */
-export function bootstrapUrl(): string {
-  return `data:application/javascript;base64,${btoa(BOOTSTRAP)}`;
-}
-
-const BOOTSTRAP = `
-import { registerHooks } from "node:module";
-const url = "file:///vipd.js";
-const file = Deno.openSync(Deno.execPath());
-const read = (buffer) => {
-  for (let at = 0; at < buffer.length;) {
-    const n = file.readSync(buffer.subarray(at));
-    if (n === null) throw new Error("vipd: the executable is cut short");
-    at += n;
+export function decodePayload(file: Uint8Array<ArrayBuffer>): Bundle {
+  const trailer = file.subarray(-TRAILER_SIZE);
+  if (new TextDecoder().decode(trailer.subarray(16)) !== MAGIC) {
+    throw new SyntaxError("Cannot find the program: no trailer at the end of the file");
   }
-  return buffer;
-};
-file.seekSync(-16, Deno.SeekMode.End);
-const trailer = read(new Uint8Array(16));
-const length = Number(new DataView(trailer.buffer).getBigUint64(0, true));
-file.seekSync(-16 - length, Deno.SeekMode.End);
-const source = new TextDecoder().decode(read(new Uint8Array(length)));
-file.close();
-registerHooks({
-  load: (wanted, context, next) =>
-    wanted === url ? { format: "module", source, shortCircuit: true } : next(wanted, context),
-});
-const { main } = await import(url);
-await main(Deno.args);
-`;
+  const view = new DataView(trailer.buffer, trailer.byteOffset, TRAILER_SIZE);
+  const mapLength = Number(view.getBigUint64(0, LITTLE_ENDIAN));
+  const codeLength = Number(view.getBigUint64(8, LITTLE_ENDIAN));
+  const codeAt = file.length - TRAILER_SIZE - codeLength;
+  if (codeAt < mapLength) throw new SyntaxError("Cannot find the program: file cut short");
+  return {
+    code: file.subarray(codeAt, codeAt + codeLength),
+    map: file.subarray(codeAt - mapLength, codeAt),
+  };
+}

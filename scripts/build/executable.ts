@@ -1,0 +1,47 @@
+/**
+ * Runtime + launcher + program = one executable that needs neither Deno, nor a cache, nor the
+ * network, nor a file system it may write to.
+ *
+ * @module
+ */
+
+import type { Bundle } from "./bundle.ts";
+import { addCodeSegment, decodeElf, segmentAddress } from "./elf.ts";
+import { concat, encodeLauncher } from "./launcher.ts";
+import { encodePayload } from "./payload.ts";
+
+/** What an executable is made from. */
+export interface Parts {
+  /** The `deno` program of the machine it is for. */
+  readonly runtime: Uint8Array;
+  readonly program: Bundle;
+  /** The JavaScript of bootstrap.js. */
+  readonly bootstrap: string;
+  /** `--allow-…` of the runtime. */
+  readonly permissions: readonly string[];
+  /** Without `--v8-flags=`. */
+  readonly v8Flags: readonly string[];
+}
+
+/** Nothing outside of the file is looked at: no configuration, lock file, cache or registry. */
+const HERMETIC = ["--no-prompt", "--no-remote", "--no-npm", "--no-config", "--no-lock"];
+
+/** Variables of the runtime that would look outside; the stub puts them before the user's. */
+const ENVIRONMENT = ["DENO_NO_UPDATE_CHECK=1", "DENO_DIR=/nonexistent/vipd"];
+
+/** The bytes of the executable. The same parts make the same bytes. */
+export function makeExecutable(parts: Parts): Uint8Array<ArrayBuffer> {
+  const facts = decodeElf(parts.runtime);
+  const launcher = encodeLauncher({ args: runtimeArguments(parts), env: ENVIRONMENT }, {
+    machine: facts.machine,
+    address: segmentAddress(facts),
+    entry: facts.entry,
+  });
+  return concat([addCodeSegment(parts.runtime, launcher), encodePayload(parts.program)]);
+}
+
+function runtimeArguments({ bootstrap, permissions, v8Flags }: Parts): readonly string[] {
+  const flags = v8Flags.length > 0 ? [`--v8-flags=${v8Flags.join(",")}`] : [];
+  const module = `data:application/javascript;base64,${btoa(bootstrap)}`;
+  return ["run", ...HERMETIC, ...flags, ...permissions, module];
+}
