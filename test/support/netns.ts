@@ -10,9 +10,12 @@
 
 import { ended, type Result, type RunSettings, spawn } from "./process.ts";
 
+/** As the namespace of a {@linkcode LinkEnd}: the one this process is in. */
+export const HERE = "";
+
 /** One end of a veth pair. */
 export interface LinkEnd {
-  /** Short name of the namespace. */
+  /** Short name of the namespace, or {@linkcode HERE}. */
   readonly in: string;
   readonly device: string;
   /** With prefix length, e.g. `10.0.0.1/24`; IPv6 without duplicate address detection. */
@@ -92,7 +95,10 @@ function networkOf(topology: Topology, fullName: (namespace: string) => string):
     sh: (namespace, script, settings) =>
       network.run(namespace, ["sh", "-e"], { ...settings, stdin: script }),
     spawn: (namespace, command, settings) => spawn(inside(namespace, command), settings),
-    [Symbol.asyncDispose]: () => removeNamespaces(topology.namespaces.map(fullName)),
+    async [Symbol.asyncDispose]() {
+      await removeHere(endsIn(HERE, topology));
+      await removeNamespaces(topology.namespaces.map(fullName));
+    },
   };
   return network;
 }
@@ -104,13 +110,15 @@ function setUpScript(topology: Topology, fullName: (namespace: string) => string
     ...namespaces.map((namespace) => `netns add ${fullName(namespace)}`),
     ...links.map(([a, b]) => {
       const end = ({ device, in: namespace, mac }: LinkEnd): string =>
-        `name ${device} netns ${fullName(namespace)}${mac ? ` address ${mac}` : ""}`;
+        `name ${device}${namespace === HERE ? "" : ` netns ${fullName(namespace)}`}` +
+        (mac ? ` address ${mac}` : "");
       return `link add ${end(a)} type veth peer ${end(b)}`;
     }),
   ];
-  const lines = ["set -e", batch([], outer)];
+  const here = endsIn(HERE, topology).flatMap(endCommands);
+  const lines = ["set -e", batch([], [...outer, ...here])];
   for (const namespace of namespaces) {
-    const ends = [...bridges, ...links.flat()].filter((end) => end.in === namespace);
+    const ends = endsIn(namespace, topology);
     const own = bridges.filter((bridge) => bridge.in === namespace);
     lines.push(
       batch(["-n", fullName(namespace)], [
@@ -125,6 +133,10 @@ function setUpScript(topology: Topology, fullName: (namespace: string) => string
     );
   }
   return lines.join("\n");
+}
+
+function endsIn(namespace: string, { bridges = [], links = [] }: Topology): LinkEnd[] {
+  return [...bridges, ...links.flat()].filter((end) => end.in === namespace);
 }
 
 function endCommands({ device, addresses = [], bridge }: LinkEnd): string[] {
@@ -176,6 +188,12 @@ async function removeNamespaces(names: readonly string[]): Promise<void> {
      done
      [ -z "$failed" ]`,
   );
+}
+
+/** At once: what goes with the other namespace goes some time later. */
+async function removeHere(ends: readonly LinkEnd[]): Promise<void> {
+  if (ends.length === 0) return;
+  await shell(ends.map(({ device }) => `ip link del ${device} 2>/dev/null || true`).join("\n"));
 }
 
 async function shell(script: string): Promise<void> {
