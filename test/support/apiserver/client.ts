@@ -15,6 +15,8 @@ export interface Identity {
   readonly cert?: string;
   readonly key?: string;
   readonly token?: string;
+  /** Default false: a connection per request, and none is tried twice. */
+  readonly keepAlive?: boolean;
 }
 
 /** One request. */
@@ -49,8 +51,8 @@ export class ApiClient implements Disposable {
   readonly #agent: Agent;
 
   constructor(private readonly url: string, private readonly identity: Identity) {
-    const { ca, cert, key } = identity;
-    this.#agent = new Agent({ keepAlive: true, ca, ...(cert && { cert }), ...(key && { key }) });
+    const { ca, cert, key, keepAlive = false } = identity;
+    this.#agent = new Agent({ keepAlive, ca, ...(cert && { cert }), ...(key && { key }) });
   }
 
   /** Rejects when there is no complete answer. */

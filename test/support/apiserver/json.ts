@@ -81,3 +81,17 @@ export function isEqual(a: Json | undefined, b: Json | undefined): boolean {
   const fields = new Set([...Object.keys(a), ...Object.keys(b)]);
   return [...fields].every((field) => isEqual(a[field], b[field]));
 }
+
+/** Without the fields that Go's `omitempty` leaves out, except those to keep. */
+export function withoutEmpty(object: JsonObject, keep: readonly string[] = []): JsonObject {
+  const entries = Object.entries(object).filter(([field, value]) =>
+    value !== undefined && (keep.includes(field) || !isEmpty(value))
+  );
+  return Object.fromEntries(entries);
+}
+
+function isEmpty(value: Json): boolean {
+  if (Array.isArray(value)) return value.length === 0;
+  if (isObject(value)) return Object.keys(value).length === 0;
+  return !value;
+}

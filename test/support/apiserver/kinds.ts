@@ -7,7 +7,16 @@
 
 import { familyOf, isNetworkAddress, parseAddress, parseRange } from "./addresses.ts";
 import type { Causes } from "./checks.ts";
-import { isEqual, type JsonObject, listAt, objectAt, objectsAt, textAt, textsAt } from "./json.ts";
+import {
+  isEqual,
+  type Json,
+  type JsonObject,
+  listAt,
+  objectAt,
+  objectsAt,
+  textAt,
+  textsAt,
+} from "./json.ts";
 import { defaultService, inheritAllocated } from "./service_defaults.ts";
 import { checkService, checkServiceStatus, checkServiceUpdate } from "./service_validation.ts";
 
@@ -39,12 +48,16 @@ const SLICE: KindRules = {
   checkName: (name, causes) => causes.subdomain("metadata.name", name),
   complete: (slice) => ({
     ...slice,
-    endpoints: listAt(slice, "endpoints"),
-    ports: objectsAt(slice, "ports").map((port) => ({
-      ...port,
-      name: port["name"] ?? "",
-      protocol: port["protocol"] ?? "TCP",
-    })),
+    endpoints: orNull(
+      objectsAt(slice, "endpoints").map((endpoint) => ({ conditions: {}, ...endpoint })),
+    ),
+    ports: orNull(
+      objectsAt(slice, "ports").map((port) => ({
+        ...port,
+        name: port["name"] ?? "",
+        protocol: port["protocol"] ?? "TCP",
+      })),
+    ),
   }),
   check: (slice, { old, causes }) => {
     causes.oneOf("addressType", slice["addressType"], ["IPv4", "IPv6", "FQDN"]);
@@ -60,6 +73,11 @@ const SLICE: KindRules = {
     checkSlicePorts(slice, causes);
   },
 };
+
+/** A list that nobody set is null in JSON, not left out. */
+function orNull(list: JsonObject[]): Json {
+  return list.length > 0 ? list : null;
+}
 
 function checkEndpoint(
   endpoint: JsonObject,
@@ -108,16 +126,35 @@ function checkSlicePorts(slice: JsonObject, causes: Causes): void {
   }
 }
 
+const NODE_INFO_FIELDS = [
+  "machineID",
+  "systemUUID",
+  "bootID",
+  "kernelVersion",
+  "osImage",
+  "containerRuntimeVersion",
+  "kubeletVersion",
+  "kubeProxyVersion",
+  "operatingSystem",
+  "architecture",
+];
+const EMPTY_NODE_STATUS: JsonObject = {
+  daemonEndpoints: { kubeletEndpoint: { Port: 0 } },
+  nodeInfo: Object.fromEntries(NODE_INFO_FIELDS.map((field) => [field, ""])),
+};
+
 const NODE: KindRules = {
   checkName: (name, causes) => causes.subdomain("metadata.name", name),
-  complete: (node) => {
+  complete: (node, old) => {
     const spec: JsonObject = { ...objectAt(node, "spec") };
     const first = textAt(spec, "podCIDR");
     if (first !== "" && listAt(spec, "podCIDRs").length === 0) spec["podCIDRs"] = [first];
     if (first === "" && textsAt(spec, "podCIDRs")[0]) {
       spec["podCIDR"] = textsAt(spec, "podCIDRs")[0];
     }
-    return { ...node, spec };
+    // Admission: nothing is scheduled to a node that has not reported yet.
+    if (!old) spec["taints"] ??= [{ key: "node.kubernetes.io/not-ready", effect: "NoSchedule" }];
+    return { ...node, spec, status: { ...EMPTY_NODE_STATUS, ...objectAt(node, "status") } };
   },
   check: (node, { old, causes }) => {
     const cidrs = textsAt(node, "spec.podCIDRs");
@@ -139,7 +176,7 @@ const NODE: KindRules = {
 
 const SERVICE_CIDR: KindRules = {
   checkName: (name, causes) => causes.subdomain("metadata.name", name),
-  complete: (cidr) => cidr,
+  complete: (cidr) => ({ ...cidr, status: objectAt(cidr, "status") }),
   check: (cidr, { old, causes }) => {
     const cidrs = textsAt(cidr, "spec.cidrs");
     if (cidrs.length === 0) causes.required("spec.cidrs", "at least one CIDR");

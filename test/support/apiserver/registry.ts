@@ -17,6 +17,8 @@ import {
   numberAt,
   objectAt,
   textAt,
+  valueAt,
+  withoutEmpty,
 } from "./json.ts";
 import { KIND_RULES } from "./kinds.ts";
 import { applyPatch } from "./patch.ts";
@@ -240,6 +242,7 @@ export class Registry {
       throw invalid({ kind, group, name: textAt(ready, "metadata.name") }, causes.list);
     }
     const clean = decodeObject(ready);
+    clean["metadata"] = withoutEmpty(objectAt(clean, "metadata"));
     if (old && isEqual(clean, typed(resource, old))) return clean;
     if (old && resource.hasGeneration) bumpGeneration(clean, old.object);
     if (options.isDryRun) return clean;
@@ -250,7 +253,9 @@ export class Registry {
 function bumpGeneration(object: JsonObject, old: JsonObject): void {
   const { metadata: _a, apiVersion: _b, kind: _c, ...content } = object;
   const { metadata: _d, ...oldContent } = old;
-  if (isEqual(content, oldContent)) return;
+  const labels = valueAt(object, "metadata.labels");
+  const isSame = isEqual(content, oldContent) && isEqual(labels, valueAt(old, "metadata.labels"));
+  if (isSame) return;
   objectAt(object, "metadata")["generation"] = numberAt(old, "metadata.generation") + 1;
 }
 

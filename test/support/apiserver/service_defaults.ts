@@ -8,6 +8,7 @@
 import { type Allocation, type Family, hasAny, nodePorts, serviceKey } from "./allocation.ts";
 import { familyOf, formatAddress, parseAddress } from "./addresses.ts";
 import {
+  isEqual,
   type JsonObject,
   numberAt,
   objectAt,
@@ -15,12 +16,13 @@ import {
   textAt,
   textsAt,
   valueAt,
+  withoutEmpty,
 } from "./json.ts";
 import type { Causes } from "./checks.ts";
 
 /** The Service with its static defaults. */
 export function defaultService(service: JsonObject): JsonObject {
-  const spec: JsonObject = { ...objectAt(service, "spec") };
+  const spec = withoutEmpty(objectAt(service, "spec"), ["allocateLoadBalancerNodePorts"]);
   spec["type"] ??= "ClusterIP";
   spec["sessionAffinity"] ??= "None";
   if (spec["sessionAffinity"] === "ClientIP") {
@@ -41,7 +43,7 @@ function defaultPort(port: JsonObject): JsonObject {
   const { targetPort } = port;
   const hasTarget = targetPort !== undefined && targetPort !== 0 && targetPort !== "";
   return {
-    ...port,
+    ...withoutEmpty(port),
     protocol: port["protocol"] || "TCP",
     targetPort: hasTarget ? targetPort : port["port"],
   };
@@ -51,7 +53,7 @@ function defaultLoadBalancer(status: JsonObject): JsonObject {
   const ingress = objectsAt(status, "ingress").map((entry) =>
     textAt(entry, "ip") === "" || entry["ipMode"] ? entry : { ...entry, ipMode: "VIP" }
   );
-  return ingress.length > 0 ? { ...status, ingress } : status;
+  return withoutEmpty({ ...status, ingress });
 }
 
 /** NodePort, LoadBalancer, or with external IPs. */
@@ -77,7 +79,7 @@ export function inheritAllocated(service: JsonObject, old: JsonObject): JsonObje
   if (needsHealthCheckPort(spec) && needsHealthCheckPort(oldSpec)) {
     spec["healthCheckNodePort"] ||= oldSpec["healthCheckNodePort"];
   }
-  if (type !== oldSpec["type"]) dropForeignFields({ ...spec, type }, { spec, oldSpec });
+  dropForeignFields({ ...spec, type }, { spec, oldSpec });
   return { ...service, spec };
 }
 
@@ -111,30 +113,38 @@ function dropForeignFields(
   wanted: JsonObject,
   { spec, oldSpec }: { spec: JsonObject; oldSpec: JsonObject },
 ): void {
-  const isNodePort = wanted["type"] === "NodePort" || wanted["type"] === "LoadBalancer";
-  if (!isNodePort) {
+  if (hasNodePorts(oldSpec) && !hasNodePorts(wanted)) {
     const old = new Set(nodePorts({ spec: oldSpec }));
     spec["ports"] = objectsAt(spec, "ports").map(({ nodePort, ...port }) =>
       nodePort === undefined || old.has(Number(nodePort)) ? port : { ...port, nodePort }
     );
   }
-  const foreign = [
-    [!isExternallyAccessible(wanted), "externalTrafficPolicy"],
-    [!needsHealthCheckPort(wanted), "healthCheckNodePort"],
-    [wanted["type"] !== "LoadBalancer", "allocateLoadBalancerNodePorts"],
-    [wanted["type"] !== "LoadBalancer", "loadBalancerClass"],
-    [wanted["type"] === "ExternalName", "clusterIP"],
-    [wanted["type"] === "ExternalName", "internalTrafficPolicy"],
-  ] as const;
-  for (const [isForeign, field] of foreign) {
-    if (isForeign && spec[field] === oldSpec[field]) delete spec[field];
-  }
-  if (wanted["type"] === "ExternalName") {
-    delete spec["clusterIPs"];
-    delete spec["ipFamilies"];
-    delete spec["ipFamilyPolicy"];
+  for (const [needs, fields] of FIELD_NEEDS) {
+    if (!needs(oldSpec) || needs(wanted)) continue;
+    for (const field of fields) if (isEqual(spec[field], oldSpec[field])) delete spec[field];
   }
 }
+
+function hasNodePorts(spec: JsonObject): boolean {
+  return spec["type"] === "NodePort" || spec["type"] === "LoadBalancer";
+}
+
+function isLoadBalancer(spec: JsonObject): boolean {
+  return spec["type"] === "LoadBalancer";
+}
+
+function hasClusterIp(spec: JsonObject): boolean {
+  return spec["type"] !== "ExternalName";
+}
+
+/** Fields that go when the Service ceases to be what they need, unless the update changes them. */
+const FIELD_NEEDS: readonly (readonly [(spec: JsonObject) => boolean, readonly string[]])[] = [
+  [hasClusterIp, ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"]],
+  [hasClusterIp, ["internalTrafficPolicy"]],
+  [isExternallyAccessible, ["externalTrafficPolicy"]],
+  [needsHealthCheckPort, ["healthCheckNodePort"]],
+  [isLoadBalancer, ["allocateLoadBalancerNodePorts", "loadBalancerClass"]],
+];
 
 /** Fills in families, cluster IPs and node ports. Call it on a Service that is otherwise valid. */
 export function allocateService(

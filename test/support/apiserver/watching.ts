@@ -141,10 +141,11 @@ class WatchStream implements Watch {
       this.#isSilent = true;
       return;
     }
-    if (how === "end") this.#flush();
+    this.#flush();
     this.#close();
     if (how === "end") this.response.end();
-    else this.response.socket?.destroy();
+    // After what was written before, which is to arrive.
+    else this.response.write("", () => this.response.socket?.destroy());
   }
 
   fail(error: StatusError): void {
