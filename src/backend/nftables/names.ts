@@ -6,6 +6,7 @@
  */
 
 import { createHash } from "node:crypto";
+import { isName } from "../../kernel/nft/names.ts";
 import type { Endpoint, ServicePortName } from "../../model/plan.ts";
 
 /** What a chain of a ServicePort is for. */
@@ -48,4 +49,10 @@ function base32(bytes: Uint8Array): string {
   let text = "";
   for (let shift = 35n; shift >= 0n; shift -= 5n) text += ALPHABET[Number(bits >> shift & 31n)];
   return text;
+}
+
+/** Why no chain can be named after a ServicePort; undefined when one can. */
+export function nameProblem(name: ServicePortName): string | undefined {
+  if (isName(`service-${serviceBase(name)}`)) return undefined;
+  return `nft cannot say the name ${JSON.stringify(name.text)}`;
 }

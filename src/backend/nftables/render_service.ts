@@ -139,7 +139,7 @@ function externalChain({ plan, context, names }: Scene): Chain {
   if (plan.external.scope === "cluster") {
     return {
       name: names.external,
-      rules: [markRule(context, "masquerade"), { statements: [toCluster] }],
+      rules: [markRule(context, { comment: "masquerade" }), { statements: [toCluster] }],
     };
   }
   const isLocalSource: Statement = { kind: "fib-type", side: "saddr", type: "local" };
@@ -148,7 +148,7 @@ function externalChain({ plan, context, names }: Scene): Chain {
     ...(fromPod === undefined
       ? []
       : [{ statements: [fromPod, toCluster], comment: "short-circuit pod traffic" }]),
-    markRule(context, "masquerade local traffic", [isLocalSource]),
+    markRule(context, { comment: "masquerade local traffic", matches: [isLocalSource] }),
     { statements: [isLocalSource, toCluster], comment: "short-circuit local traffic" },
   ];
   const toLocal: readonly Rule[] = plan.local.length === 0

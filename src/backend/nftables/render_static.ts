@@ -40,15 +40,13 @@ export function renderStatic(context: Context): Part {
 /** A rule that marks packets, so that their source is replaced on the way out. */
 export function markRule(
   { masqueradeMark }: Context,
-  comment: string,
-  matches: readonly Statement[] = [],
+  { comment, matches = [] }: { readonly comment: string; readonly matches?: readonly Statement[] },
 ): Rule {
   const mark: Statement = { kind: "mark-set", op: "or", bits: masqueradeMark };
   return { statements: [...matches, mark], comment };
 }
 
 const DESTINATION: readonly Selector[] = ["daddr", "l4proto", "dport"];
-const NODE_PORT: readonly Selector[] = ["l4proto", "dport"];
 
 /** Hooks and priorities as in `man nft`: dstnat is -100, and 10 before it is before DNAT. */
 const HOOKS: readonly (readonly [string, BaseHook, readonly string[]])[] = [
@@ -93,12 +91,8 @@ const REJECT: Chain = {
   rules: [{ statements: [{ kind: "reject" }] }],
 };
 
-function vmapRule(
-  key: readonly Selector[],
-  map: string,
-  matches: readonly Statement[] = [],
-): Rule {
-  return { statements: [...matches, { kind: "vmap", key, map }] };
+function vmapRule(key: readonly Selector[], map: string): Rule {
+  return { statements: [{ kind: "vmap", key, map }] };
 }
 
 /** Connections that reach this chain were not sent on by any service. */
@@ -173,7 +167,7 @@ function nodePortEndpointsCheck(context: Context): Chain {
   const map = context.containers.noEndpointNodePorts.name;
   return {
     name: "nodeport-endpoints-check",
-    rules: [vmapRule(NODE_PORT, map, nodePortMatches(context, "input"))],
+    rules: [{ statements: [...nodePortMatches(context, "input"), nodePortLookUp(map)] }],
   };
 }
 
@@ -184,19 +178,33 @@ function services(context: Context): Chain {
     rules: [
       ...masqueradeRules(context),
       vmapRule(DESTINATION, containers.serviceIps.name),
-      vmapRule(NODE_PORT, containers.serviceNodePorts.name, nodePortMatches(context, "any")),
+      {
+        statements: [
+          ...nodePortMatches(context, "any"),
+          nodePortLookUp(containers.serviceNodePorts.name),
+        ],
+      },
     ],
   };
+}
+
+function nodePortLookUp(map: string): Statement {
+  return { kind: "vmap", key: ["l4proto", "dport"], map };
 }
 
 function masqueradeRules(context: Context): readonly Rule[] {
   const { containers, family, masqueradeAll, node } = context;
   const toCluster: Statement = { kind: "in-set", key: ["daddr"], set: containers.clusterIps.name };
-  if (masqueradeAll) return [markRule(context, "masquerade all clusterIP traffic", [toCluster])];
+  if (masqueradeAll) {
+    return [markRule(context, {
+      comment: "masquerade all clusterIP traffic",
+      matches: [toCluster],
+    })];
+  }
   const foreign = localTraffic(node.localTraffic, { family, not: true });
   if (foreign === undefined) return [];
   const comment = "masquerade clusterIP traffic from outside cluster";
-  return [markRule(context, comment, [toCluster, foreign])];
+  return [markRule(context, { comment, matches: [toCluster, foreign] })];
 }
 
 function nodePortElements({ containers, node }: Context): readonly Placed[] {

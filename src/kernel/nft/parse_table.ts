@@ -97,7 +97,7 @@ function parseSet(value: JsonObject, kind: "set" | "map"): ObservedSet {
 /** `"10.0.0.1"`, or with a remark `{"elem": {"val": "10.0.0.1", "comment": "x"}}`. */
 function parseElement(json: unknown, kind: "set" | "map"): Element {
   const [left, right] = kind === "map" ? asArray(json) ?? [] : [json];
-  const key = parseParts(at(left, "elem", "val") ?? left).map(canonicalPart);
+  const key = canonicalKey(parseParts(at(left, "elem", "val") ?? left));
   const comment = asString(at(left, "elem", "comment"));
   const verdict = kind === "map" ? parseVerdict(right) : undefined;
   return {
@@ -108,7 +108,9 @@ function parseElement(json: unknown, kind: "set" | "map"): Element {
 }
 
 /** Protocols without a name in /etc/protocols; other parts are canonical already. */
-function canonicalPart(part: string, position: number, parts: readonly string[]): string {
-  const isProtocol = position === parts.length - 2 && /^\d+$/.test(part);
-  return isProtocol ? protocolName(Number(part)) ?? part : part;
+function canonicalKey(parts: readonly string[]): readonly string[] {
+  const protocol = parts.length - 2;
+  return parts.map((part, i) =>
+    i === protocol && /^\d+$/.test(part) ? protocolName(Number(part)) ?? part : part
+  );
 }

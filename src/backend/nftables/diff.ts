@@ -1,0 +1,95 @@
+/**
+ * From what a part of the table was to what it should be, as commands in three steps that may be one
+ * transaction or three: make what nobody refers to yet, place the elements that refer to it (see
+ * claims.ts), empty what nobody refers to any more.
+ *
+ * @module
+ */
+
+import { formatListedRules } from "../../kernel/nft/print.ts";
+import type { Chain, Command, Container, NftFamily } from "../../kernel/nft/values.ts";
+import type { Part } from "./desired.ts";
+
+/** A part before and after. */
+export interface PartChange {
+  /** ServicePortName.key, or {@linkcode STATIC_KEY}. */
+  readonly key: string;
+  readonly was: Part;
+  readonly wish: Part;
+}
+
+/** The part that is there whatever services there are; sorts before all others. */
+export const STATIC_KEY = "";
+
+/** Sets, chains and rules that must be there before elements refer to them. */
+export function diffBuild({ was, wish }: PartChange, family: NftFamily): readonly Command[] {
+  const setsBefore = byName(was.sets);
+  const chainsBefore = byName(was.chains);
+  const changed = wish.chains.filter((chain) => {
+    const before = chainsBefore.get(chain.name);
+    return before === undefined || !isSameChain(before, chain, family);
+  });
+  return [
+    ...wish.sets.filter((set) => !isSameSet(setsBefore.get(set.name), set))
+      .map((set): Command => ({ op: "add-set", set })),
+    ...changed.flatMap((chain) => headCommands(chain, chainsBefore.get(chain.name))),
+    ...changed.flatMap(ruleCommands),
+  ];
+}
+
+/** Empties chains and removes sets that are not wanted any more. */
+export function diffTidy({ was, wish }: PartChange): readonly Command[] {
+  const setsAfter = byName(wish.sets);
+  return [
+    ...unwanted({ was, wish }).filter(({ rules }) => rules.length > 0)
+      .map(({ name }): Command => ({ op: "flush-chain", chain: name })),
+    ...was.sets.filter((set) => !setsAfter.has(set.name))
+      .map((set): Command => ({ op: "delete-set", set })),
+  ];
+}
+
+/** Names of chains that are not wanted any more. */
+export function staleChains(change: PartChange): readonly string[] {
+  return unwanted(change).map(({ name }) => name);
+}
+
+function unwanted({ was, wish }: Pick<PartChange, "was" | "wish">): readonly Chain[] {
+  const after = byName(wish.chains);
+  return was.chains.filter(({ name }) => !after.has(name));
+}
+
+/** A base chain cannot be moved to another hook or priority: it is made anew. */
+function headCommands(chain: Chain, before: Chain | undefined): readonly Command[] {
+  const { rules: _, ...head } = chain;
+  const add: Command = { op: "add-chain", chain: head };
+  const flush: Command = { op: "flush-chain", chain: chain.name };
+  if (before === undefined) return [add];
+  if (hookText(before) === hookText(chain)) return before.rules.length === 0 ? [] : [flush];
+  return [flush, { op: "delete-chain", chain: chain.name }, add];
+}
+
+function ruleCommands({ name, rules }: Chain): readonly Command[] {
+  return rules.map((rule): Command => ({ op: "add-rule", chain: name, rule }));
+}
+
+function isSameChain(before: Chain, after: Chain, family: NftFamily): boolean {
+  if (before === after) return true;
+  return hookText(before) === hookText(after) &&
+    formatListedRules(before, family).join("\n") === formatListedRules(after, family).join("\n");
+}
+
+function isSameSet(before: Container | undefined, after: Container): boolean {
+  return before === after || before !== undefined && timeoutOf(before) === timeoutOf(after);
+}
+
+function timeoutOf(set: Container): number | undefined {
+  return set.kind === "set" ? set.timeoutSeconds : undefined;
+}
+
+function hookText({ base }: Chain): string {
+  return base === undefined ? "" : `${base.type} ${base.hook} ${base.priority}`;
+}
+
+function byName<T extends { readonly name: string }>(values: readonly T[]): ReadonlyMap<string, T> {
+  return new Map(values.map((value) => [value.name, value]));
+}
