@@ -13,10 +13,8 @@ export type IpFamily = "IPv4" | "IPv6";
 /** Both families, in the order in which a dual-stack node is served. */
 export const IP_FAMILIES: readonly IpFamily[] = ["IPv4", "IPv6"];
 
-declare const parsed: unique symbol;
-
 /** Canonical text of an address, made only by {@linkcode parseIp} and {@linkcode ipFromBytes}. */
-export type IpAddress = string & { readonly [parsed]: true };
+export type IpAddress = string & { readonly brand: "IpAddress" };
 
 /** A network: its first address and the length of its prefix in bits. */
 export interface Cidr {
