@@ -5,30 +5,23 @@
  * @module
  */
 
-/** Whether `a` and `b` have the same content, without the members named in `ignored` at the top. */
-export function isSameContent(
-  a: unknown,
-  b: unknown,
-  ignored: readonly string[] = [],
-): boolean {
+import { type JsonObject, parseObject } from "./json.ts";
+
+/** Whether `a` and `b` have the same content. */
+export function isSameContent(a: unknown, b: unknown): boolean {
   if (Object.is(a, b)) return true;
   if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false;
   if (Array.isArray(a)) return Array.isArray(b) && isSameList(a, b);
   if (Array.isArray(b)) return false;
-  return isSameRecord(Object.entries(a), new Map(Object.entries(b)), ignored);
+  return isSameRecord(parseObject(a), parseObject(b));
 }
 
 function isSameList(a: readonly unknown[], b: readonly unknown[]): boolean {
   return a.length === b.length && a.every((value, i) => isSameContent(value, b[i]));
 }
 
-function isSameRecord(
-  entries: readonly (readonly [string, unknown])[],
-  other: ReadonlyMap<string, unknown>,
-  ignored: readonly string[],
-): boolean {
-  if (entries.length !== other.size) return false;
-  return entries.every(([name, value]) =>
-    ignored.includes(name) || (other.has(name) && isSameContent(value, other.get(name)))
-  );
+function isSameRecord(a: JsonObject, b: JsonObject): boolean {
+  const names = Object.keys(a);
+  return names.length === Object.keys(b).length &&
+    names.every((name) => Object.hasOwn(b, name) && isSameContent(a[name], b[name]));
 }

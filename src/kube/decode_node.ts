@@ -40,7 +40,7 @@ export function decodeServiceCidr(
 ): ServiceCidr | undefined {
   const cidrs = decodeCidrs(objectAt(json, "spec"), { name: "cidrs", problems });
   if (cidrs.length > 0) return { name: meta.name, cidrs };
-  if (problems.count === 0) problems.add("spec.cidrs", "empty");
+  if (problems.count === 0) problems.add("spec.cidrs", { why: "empty" });
   return undefined;
 }
 

@@ -60,7 +60,9 @@ function isWithoutClusterIp(spec: JsonObject): boolean {
 function decodeType(spec: JsonObject, problems: Problems): Service["type"] | undefined {
   if (!isGiven(spec, "type")) return "ClusterIP";
   const type = TYPES.find((each) => each === spec["type"]);
-  if (type === undefined) problems.add("spec.type", "not a type of Service", spec["type"]);
+  if (type === undefined) {
+    problems.add("spec.type", { why: "not a type of Service", value: spec["type"] });
+  }
   return type;
 }
 
@@ -124,7 +126,9 @@ function decodePorts(spec: JsonObject, problems: Problems): readonly ServicePort
     const port = decodePort(parseObject(value), { path, problems });
     if (port === undefined) return [];
     const key = `${port.protocol} ${port.name}`;
-    if (seen.has(key)) problems.add(path, "a port of this name was there already", port.name);
+    if (seen.has(key)) {
+      problems.add(path, { why: "a port of this name was there already", value: port.name });
+    }
     return seen.has(key) ? [] : (seen.add(key), [port]);
   });
 }

@@ -35,10 +35,13 @@ export function decodeSlice(
   { meta, problems }: { meta: Meta; problems: Problems },
 ): EndpointSlice | undefined {
   const serviceName = textAt(meta.labels, SERVICE_NAME);
-  if (serviceName === "") problems.add(`metadata.labels[${SERVICE_NAME}]`, "missing");
+  if (serviceName === "") problems.add(`metadata.labels[${SERVICE_NAME}]`, { why: "missing" });
   const family = IP_FAMILIES.find((each) => each === json["addressType"]);
   if (family === undefined) {
-    problems.add("addressType", "neither IPv4 nor IPv6", json["addressType"] ?? null);
+    problems.add("addressType", {
+      why: "neither IPv4 nor IPv6",
+      value: json["addressType"] ?? null,
+    });
   }
   if (serviceName === "" || family === undefined) return undefined;
   return {
@@ -76,7 +79,7 @@ function decodeEndpoint(
   const ip = parseIpAt(parseList(json["addresses"])[0], { path: `${path}.addresses[0]`, problems });
   if (ip === undefined) return undefined;
   if (familyOf(ip) !== family) {
-    problems.add(`${path}.addresses[0]`, `not ${family}`, ip);
+    problems.add(`${path}.addresses[0]`, { why: `not ${family}`, value: ip });
     return undefined;
   }
   const conditions = objectAt(json, "conditions");

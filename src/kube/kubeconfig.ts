@@ -82,7 +82,8 @@ export function parseKubeconfig(
   };
   const server = normalizeServer(master || textAt(cluster.json, "server"), source);
   if (server === undefined) {
-    throw file.error(`${cluster.at}.server`, "no URL of an API server", cluster.json["server"]);
+    const value = master || cluster.json["server"];
+    throw file.error(`${cluster.at}.server`, { reason: "no URL of an API server", value });
   }
   return { ...source, server };
 }
@@ -118,21 +119,16 @@ class KubeconfigFile {
     this.#json = json;
   }
 
-  error(at: string, reason: string, value?: unknown): ConfigError {
-    const isSimple = value === undefined || typeof value === "string";
-    return new ConfigError([{
-      path: `${this.#path}: ${at}`,
-      reason,
-      ...(isSimple && { value }),
-    }]);
+  error(at: string, detail: { reason: string; value?: unknown }): ConfigError {
+    return new ConfigError([{ path: `${this.#path}: ${at}`, ...detail }]);
   }
 
   context(): { cluster: string; user: string } {
     const name = textAt(this.#json, "current-context");
-    if (name === "") throw this.error("current-context", "is not set");
+    if (name === "") throw this.error("current-context", { reason: "is not set" });
     const { json, at } = this.entry({ list: "contexts", member: "context", name });
     const cluster = textAt(json, "cluster");
-    if (cluster === "") throw this.error(`${at}.cluster`, "is not set");
+    if (cluster === "") throw this.error(`${at}.cluster`, { reason: "is not set" });
     return { cluster, user: textAt(json, "user") };
   }
 
@@ -140,13 +136,17 @@ class KubeconfigFile {
     const entries = listAt(this.#json, list).map(parseObject);
     const index = entries.findIndex((each) => each["name"] === name);
     const found = entries[index];
-    if (found === undefined) throw this.error(list, "has no entry of this name", name);
+    if (found === undefined) {
+      throw this.error(list, { reason: "has no entry of this name", value: name });
+    }
     return { json: objectAt(found, member), at: `${list}[${index}].${member}` };
   }
 
   refuse({ json, at }: Entry, fields: readonly string[]): void {
     const field = fields.find((each) => isGiven(json, each));
-    if (field !== undefined) throw this.error(`${at}.${field}`, "is not supported by vipd");
+    if (field !== undefined) {
+      throw this.error(`${at}.${field}`, { reason: "is not supported by vipd" });
+    }
   }
 
   cluster(cluster: Entry): ClusterPart {
@@ -154,7 +154,7 @@ class KubeconfigFile {
     const insecureSkipTlsVerify = cluster.json["insecure-skip-tls-verify"] === true;
     if (insecureSkipTlsVerify && ca !== undefined) {
       const reason = "must not be set together with certificate-authority";
-      throw this.error(`${cluster.at}.insecure-skip-tls-verify`, reason);
+      throw this.error(`${cluster.at}.insecure-skip-tls-verify`, { reason });
     }
     return { ca, tlsServerName: textAt(cluster.json, "tls-server-name"), insecureSkipTlsVerify };
   }
@@ -164,7 +164,9 @@ class KubeconfigFile {
     const clientKey = this.#pem(user, "client-key");
     if ((clientCertificate === undefined) !== (clientKey === undefined)) {
       const missing = clientKey === undefined ? "client-key" : "client-certificate";
-      throw this.error(`${user.at}.${missing}`, "is missing: certificate and key go together");
+      throw this.error(`${user.at}.${missing}`, {
+        reason: "is missing: certificate and key go together",
+      });
     }
     const tokenFile = textAt(user.json, "tokenFile");
     return {
@@ -182,7 +184,7 @@ class KubeconfigFile {
     const data = textAt(json, `${name}-data`);
     if (data !== "") {
       const pem = decodeBase64(data);
-      if (pem === undefined) throw this.error(`${at}.${name}-data`, "is not base64");
+      if (pem === undefined) throw this.error(`${at}.${name}-data`, { reason: "is not base64" });
       return { kind: "text", pem };
     }
     const path = textAt(json, name);

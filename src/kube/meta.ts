@@ -32,9 +32,11 @@ export function decodeMeta(json: JsonObject, problems: Problems): Meta | undefin
   for (
     const [path, text] of [["metadata.name", name], ["metadata.namespace", namespace]] as const
   ) {
-    if (text === "") problems.add(path, "missing");
-    else if (text.includes("/")) problems.add(path, "has a slash", text);
-    else if (text.length > MAX_NAME_LENGTH) problems.add(path, "longer than 253", text);
+    if (text === "") problems.add(path, { why: "missing" });
+    else if (text.includes("/")) problems.add(path, { why: "has a slash", value: text });
+    else if (text.length > MAX_NAME_LENGTH) {
+      problems.add(path, { why: "longer than 253", value: text });
+    }
   }
   if (problems.count > 0) return undefined;
   return {

@@ -19,8 +19,8 @@ export class Problems {
     return this.#count;
   }
 
-  /** Reports that `value` at `path`, e.g. `spec.ports[0].port`, cannot be used. */
-  add(path: string, why: string, value?: unknown): void {
+  /** Reports why the field at `path`, e.g. `spec.ports[0].port`, cannot be used. */
+  add(path: string, { why, value }: { why: string; value?: unknown }): void {
     this.#count++;
     if (this.#count > MAX_LISTED) return;
     this.#listed.push(value === undefined ? `${path}: ${why}` : `${path}: ${why}: ${show(value)}`);

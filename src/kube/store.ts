@@ -110,13 +110,13 @@ export class Store implements Snapshot {
     const { kind, key } = change;
     switch (change.kind) {
       case "Service":
-        return writeEntry(this.#services, change.key, change.object)
+        return writeEntry(this.#services, [change.key, change.object])
           ? [{ kind, key, service: change.key }]
           : [];
       case "EndpointSlice":
         return this.#writeSlice(change.key, change.object);
       case "ServiceCIDR":
-        return writeEntry(this.#serviceCidrs, change.key, change.object) ? [{ kind, key }] : [];
+        return writeEntry(this.#serviceCidrs, [change.key, change.object]) ? [{ kind, key }] : [];
       case "Node":
         if (change.object === undefined || isSameContent(this.#node, change.object)) return [];
         this.#node = change.object;
@@ -143,7 +143,8 @@ export class Store implements Snapshot {
   #writeSlice(key: NamespacedName, slice: EndpointSlice | undefined): readonly StoreEvent[] {
     const before = this.#slices.get(key);
     // A newer trigger time alone changes nothing that is programmed (EP-02).
-    if (isSameContent(before, slice, ["triggerTimeMs"])) return [];
+    const triggerTimeMs = slice?.triggerTimeMs ?? 0;
+    if (isSameContent(before && { ...before, triggerTimeMs }, slice)) return [];
     const from = before && serviceOf(before);
     const to = slice && serviceOf(slice);
     if (slice === undefined) this.#slices.delete(key);
@@ -153,7 +154,6 @@ export class Store implements Snapshot {
       this.#editSlices(to, { ...(from === to && { remove: before }), add: slice });
     }
     const services = new Set([from, to].filter((service) => service !== undefined));
-    const triggerTimeMs = slice?.triggerTimeMs ?? 0;
     return [...services].map((service) => ({
       kind: "EndpointSlice",
       key,
@@ -208,7 +208,7 @@ function serviceOf(slice: EndpointSlice): NamespacedName {
 }
 
 /** Returns whether the map is different now. */
-function writeEntry<K, T>(map: Map<K, T>, key: K, object: T | undefined): boolean {
+function writeEntry<K, T>(map: Map<K, T>, [key, object]: readonly [K, T | undefined]): boolean {
   if (object === undefined) return map.delete(key);
   if (isSameContent(map.get(key), object)) return false;
   map.set(key, object);

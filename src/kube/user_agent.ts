@@ -8,7 +8,7 @@
 const KUBE_PROXY_VERSION = "v1.36.2";
 
 /** Names of machines as Go spells them. */
-const GO_ARCHITECTURES: Readonly<Record<string, string>> = { x86_64: "amd64", aarch64: "arm64" };
+const GO_ARCHITECTURES: Readonly<Record<string, string>> = { "x86_64": "amd64", aarch64: "arm64" };
 
 /** `kube-proxy/v1.36.2 (linux/amd64) kubernetes/1234567`. */
 export function userAgent(

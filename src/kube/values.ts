@@ -41,7 +41,10 @@ export function parseIntegerAt(
   if (Number.isInteger(value) && Number(value) >= at.min && Number(value) <= at.max) {
     return Number(value);
   }
-  at.problems.add(at.path, `not a whole number from ${at.min} to ${at.max}`, value ?? null);
+  at.problems.add(at.path, {
+    why: `not a whole number from ${at.min} to ${at.max}`,
+    value: value ?? null,
+  });
   return undefined;
 }
 
@@ -54,7 +57,7 @@ export function parsePortAt(value: unknown, at: At): number | undefined {
 export function parseProtocolAt(value: unknown, { path, problems }: At): Protocol | undefined {
   if (value === undefined || value === null || value === "") return "TCP";
   const protocol = PROTOCOLS.find((each) => each === value);
-  if (protocol === undefined) problems.add(path, "not TCP, UDP or SCTP", value);
+  if (protocol === undefined) problems.add(path, { why: "not TCP, UDP or SCTP", value });
   return protocol;
 }
 
@@ -69,6 +72,6 @@ function parseAt<T>(
       if (!(error instanceof SyntaxError)) throw error;
     }
   }
-  at.problems.add(at.path, at.what, value ?? null);
+  at.problems.add(at.path, { why: at.what, value: value ?? null });
   return undefined;
 }
