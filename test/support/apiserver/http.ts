@@ -5,6 +5,7 @@
  * @module
  */
 
+import { Buffer } from "node:buffer";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { parse as parseYaml } from "yaml";
 import { authenticate, authorize, authorizePath, type User, type Verb } from "./auth.ts";
@@ -305,9 +306,7 @@ async function readBody({ request }: Exchange): Promise<Json> {
   const type = mediaType(request);
   const chunks: Uint8Array[] = [];
   for await (const chunk of request) chunks.push(chunk);
-  const text = new TextDecoder().decode(
-    await new Blob(chunks.map((c) => Uint8Array.from(c))).arrayBuffer(),
-  );
+  const text = Buffer.concat(chunks).toString("utf8");
   if (text.trim() === "") return {};
   if (type.includes("protobuf")) {
     throw new StatusError(415, "UnsupportedMediaType", "this server reads JSON and YAML only");

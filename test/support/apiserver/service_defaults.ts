@@ -158,7 +158,7 @@ export function allocateService(
       spec["clusterIPs"] = [textAt(spec, "clusterIP")];
     }
     chooseFamilies(spec, { allocation, causes });
-    if (textsAt(spec, "clusterIPs")[0] !== "None") {
+    if (causes.list.length === 0 && textsAt(spec, "clusterIPs")[0] !== "None") {
       chooseClusterIps(spec, { allocation, causes, owner });
     }
     spec["clusterIP"] = textsAt(spec, "clusterIPs")[0] ?? "";

@@ -8,7 +8,7 @@
  * @module
  */
 
-import type { JsonObject } from "./json.ts";
+import { isObject, type JsonObject } from "./json.ts";
 import type { Resource } from "./resources.ts";
 
 /** One version of one object. Never changed. */
@@ -195,7 +195,7 @@ export function keyOf(resource: Resource, where: { namespace: string; name: stri
 
 function makeEntry(resource: Resource, object: JsonObject, version: number): Entry {
   const { apiVersion: _apiVersion, kind: _kind, metadata, ...rest } = object;
-  const meta = { ...(metadata instanceof Object ? metadata : {}) } as JsonObject;
+  const meta: JsonObject = isObject(metadata) ? { ...metadata } : {};
   meta["resourceVersion"] = String(version);
   const stamped: JsonObject = { metadata: meta, ...rest };
   const namespace = String(meta["namespace"] ?? "");

@@ -144,8 +144,7 @@ class WatchStream implements Watch {
     this.#flush();
     this.#close();
     if (how === "end") this.response.end();
-    // After what was written before, which is to arrive.
-    else this.response.write("", () => this.response.socket?.destroy());
+    else this.response.socket?.destroy();
   }
 
   fail(error: StatusError): void {
