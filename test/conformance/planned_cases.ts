@@ -60,7 +60,7 @@ export function expectedText(path: string): string {
 }
 
 /** The steps of a case, one after the other. Planners live on like those of the daemon. */
-export function* planSteps(name: string): Generator<PlannedStep> {
+export function* planSteps(name: string, mode = "nftables"): Generator<PlannedStep> {
   const first = asRecord(parse(expectedText(`${name}/case.yaml`)));
   const steps = Array.isArray(first["steps"]) ? first["steps"] : [];
   const store = new Store();
@@ -75,7 +75,7 @@ export function* planSteps(name: string): Generator<PlannedStep> {
     hostAddresses = [...hostAddresses, ...addedAddresses(i === 0 ? asRecord(steps[0]) : step)];
     settings = { ...settings, ...proxy.config };
     const config = completeConfiguration(
-      parseConfigDocument(stringify(settings), name).settings,
+      parseConfigDocument(stringify({ mode, ...settings }), name).settings,
     );
     if (proxy.config !== undefined || planners === undefined) planners = plannersOf(config);
     const plans = {
@@ -119,8 +119,7 @@ function plannerOf(config: KubeProxyConfiguration, family: IpFamily): Planner {
     nodeName: NODE_NAME,
     detectLocal: detectLocal(config),
     clusterCidrs: config.clusterCidrs,
-    // Unset means primary in mode nftables (README.md, "Behaviour worth knowing").
-    nodePortAddresses: config.nodePortAddresses.length === 0 ? "primary" : config.nodePortAddresses,
+    nodePortAddresses: config.nodePortAddresses,
     nodeIp: config.bindAddress,
     allowExternalIps: true,
     nodeHints: true,
