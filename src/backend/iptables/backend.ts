@@ -1,0 +1,200 @@
+/**
+ * The iptables mode: what it needs of the host, and the backend of one family. FACTS 1.8.
+ *
+ * @module
+ */
+
+import { type Iptables, openIptables } from "../../kernel/iptables/iptables.ts";
+import { openTableMonitor } from "../../kernel/iptables/table_monitor.ts";
+import { BLIND_MONITOR, type TableMonitor } from "../../kernel/iptables/monitor.ts";
+import { atLeast } from "../../kernel/iptables/version.ts";
+import { openNfacct } from "../../kernel/nfacct/nfacct.ts";
+import { SYSCTLS, type Sysctls } from "../../kernel/procfs/sysctl.ts";
+import type { Logger } from "../../log.ts";
+import { IP_FAMILIES, type IpFamily } from "../../model/ip.ts";
+import type { Plan } from "../../model/plan.ts";
+import {
+  type Backend,
+  type BackendOptions,
+  type CleanupOptions,
+  type Mode,
+  SyncError,
+  type SyncReport,
+} from "../contract.ts";
+import { cleanupFamily } from "./cleanup.ts";
+import { LOCALHOST_COUNTER } from "./portals.ts";
+import { Programmer } from "./programmer.ts";
+import { renderRuleset } from "./render.ts";
+import type { Ruleset } from "./ruleset.ts";
+import { INVALID_COUNTER } from "./statics.ts";
+import { type BackendFacts, type Capabilities, wantsLocalhostNodePorts } from "./style.ts";
+import { watchTables } from "./watch.ts";
+
+/** What the mode needs of the host; tests bring their own. */
+export interface Host {
+  openIptables(family: IpFamily): Promise<Iptables>;
+  openMonitor(iptables: Iptables): TableMonitor;
+  /** Makes a named counter. Throws when the kernel has none. */
+  ensureCounter(name: string): void;
+  readonly sysctls: Sysctls;
+}
+
+/** Time after which services that the kernel refused are tried again. */
+const QUARANTINE_MS = 60_000;
+
+/** Up to this many rules are read again at once when others changed something: it takes 0.1 s. */
+const CHEAP_RULES = 15_000;
+
+/** Iptables mode on this host. */
+export const IPTABLES: Mode = iptablesMode({
+  openIptables: (family) => openIptables(family),
+  openMonitor: openTableMonitor,
+  ensureCounter(name) {
+    using nfacct = openNfacct();
+    nfacct.ensure(name);
+  },
+  sysctls: SYSCTLS,
+});
+
+/** Iptables mode on a host. */
+export function iptablesMode(host: Host): Mode {
+  return {
+    name: "iptables",
+    open: (options) => openBackend(host, options),
+    cleanup: (options) => cleanup(host, options),
+  };
+}
+
+/** The backend of one family. */
+export class IptablesBackend implements Backend {
+  readonly #facts: BackendFacts;
+  readonly #programmer: Programmer;
+  readonly #monitor: TableMonitor;
+  #wish: Ruleset | undefined;
+
+  constructor(
+    { facts, iptables, monitor, log }: {
+      facts: BackendFacts;
+      iptables: Iptables;
+      monitor: TableMonitor;
+      log: Logger;
+    },
+  ) {
+    this.#facts = facts;
+    this.#monitor = monitor;
+    this.#programmer = new Programmer({ iptables, monitor, log });
+  }
+
+  /** @inheritDoc */
+  async sync(plan: Plan): Promise<SyncReport> {
+    if (this.#ownedRules() < CHEAP_RULES && this.#monitor.hasChanged() === true) this.distrust();
+    const wish = renderRuleset(plan, { facts: this.#facts, previous: this.#wish });
+    this.#wish = wish;
+    try {
+      return this.#report(await this.#programmer.program(wish));
+    } catch (error) {
+      const failure = error instanceof Error ? error : new Error(String(error), { cause: error });
+      throw new SyncError("iptables", this.#facts.family, [failure]);
+    }
+  }
+
+  /** @inheritDoc */
+  distrust(): void {
+    this.#programmer.distrust();
+  }
+
+  /** @inheritDoc */
+  watch(onDrift: (what: string) => void, options: { signal: AbortSignal }): Promise<void> {
+    return watchTables(this.#monitor, {
+      ...options,
+      onDrift,
+      periodMs: this.#facts.config.syncPeriodMs,
+      ownedRules: () => this.#ownedRules(),
+    });
+  }
+
+  /** @inheritDoc */
+  close(): void {
+    this.#monitor[Symbol.dispose]();
+  }
+
+  #ownedRules(): number {
+    const owned = this.#programmer.owned;
+    return owned === undefined ? 0 : owned.filter + owned.nat;
+  }
+
+  #report({ tally, owned }: Awaited<ReturnType<Programmer["program"]>>): SyncReport {
+    const quarantined = this.#programmer.quarantine.list();
+    return {
+      full: tally.full,
+      servicesChanged: tally.services.size,
+      bytesWritten: tally.bytesWritten,
+      processes: tally.processes,
+      rules: {
+        filter: { owned: owned.filter, written: tally.written.filter ?? 0 },
+        nat: { owned: owned.nat, written: tally.written.nat ?? 0 },
+      },
+      quarantined,
+      ...quarantined.length > 0 ? { resyncAfterMs: QUARANTINE_MS } : {},
+    };
+  }
+}
+
+async function openBackend(host: Host, options: BackendOptions): Promise<Backend> {
+  const { family, config, log } = options;
+  const iptables = await host.openIptables(family);
+  const localhostNodePorts = wantsLocalhostNodePorts(family, config);
+  // Fatal if it fails: node ports would be announced on addresses where they do not answer.
+  if (localhostNodePorts) host.sysctls.ensure("net/ipv4/conf/all/route_localnet", "1");
+  const capabilities: Capabilities = {
+    randomFully: atLeast(iptables.version, [1, 6, 2]),
+    invalidCounter: hasCounter(host, { name: INVALID_COUNTER, log }),
+    localhostCounter: localhostNodePorts && hasCounter(host, { name: LOCALHOST_COUNTER, log }),
+    dropsInvalid: isZero(host.sysctls.read("net/netfilter/nf_conntrack_tcp_be_liberal")),
+  };
+  const facts = { family, config: config.iptables, capabilities, localhostNodePorts };
+  const { numbers, variant } = iptables.version;
+  log.v(2, "Opened iptables", { family, version: numbers.join("."), variant, ...capabilities });
+  return new IptablesBackend({
+    facts,
+    iptables,
+    monitor: openMonitor(host, { iptables, log }),
+    log,
+  });
+}
+
+/** Without a monitor there is only the hourly verification. */
+function openMonitor(
+  host: Host,
+  { iptables, log }: { iptables: Iptables; log: Logger },
+): TableMonitor {
+  try {
+    return host.openMonitor(iptables);
+  } catch (error) {
+    log.warn("Cannot notice changes of others at once", { family: iptables.family, error });
+    return BLIND_MONITOR;
+  }
+}
+
+/** Without the counter only the match is lost (IPT-33). */
+function hasCounter(host: Host, { name, log }: { name: string; log: Logger }): boolean {
+  try {
+    host.ensureCounter(name);
+    return true;
+  } catch (error) {
+    log.v(2, "Cannot count packets, the kernel has no nfacct", { name, error });
+    return false;
+  }
+}
+
+function isZero(value: string | undefined): boolean {
+  return value === undefined || value === "0";
+}
+
+async function cleanup(host: Host, { log }: CleanupOptions): Promise<readonly Error[]> {
+  const errors: Error[] = [];
+  for (const family of IP_FAMILIES) {
+    errors.push(...await cleanupFamily(() => host.openIptables(family), { family, log }));
+  }
+  return errors;
+}

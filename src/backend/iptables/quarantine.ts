@@ -1,0 +1,63 @@
+/**
+ * Services whose rules the kernel refuses. They keep the rules they had, if any, until they change
+ * or somebody tries again; all others are programmed without them.
+ *
+ * @module
+ */
+
+import type { Quarantined } from "../contract.ts";
+import type { Ruleset, ServiceRules } from "./ruleset.ts";
+
+interface Refused {
+  /** What the kernel would not take; undefined: it would not let go of the service. */
+  readonly rules: ServiceRules | undefined;
+  readonly reason: string;
+}
+
+/** Who is set aside, by ServicePortName.key. */
+export class Quarantine {
+  readonly #refused = new Map<string, Refused>();
+
+  /** How many are set aside. */
+  get size(): number {
+    return this.#refused.size;
+  }
+
+  /** For the report. */
+  list(): readonly Quarantined[] {
+    return [...this.#refused].map(([key, { reason }]) => ({ key, reason }));
+  }
+
+  /** Sets a service aside. */
+  add(key: string, refused: Refused): void {
+    this.#refused.set(key, refused);
+  }
+
+  /** Lets services try again; all of them without argument. */
+  release(keys: Iterable<string> = [...this.#refused.keys()]): void {
+    for (const key of keys) this.#refused.delete(key);
+  }
+
+  /** Lets those try again that are not what was refused any more. */
+  releaseChanged(wish: Ruleset): void {
+    const changed = [...this.#refused].filter(([key, { rules }]) =>
+      wish.services.get(key) !== rules
+    );
+    this.release(changed.map(([key]) => key));
+  }
+
+  /** The wish in which those set aside, and those of `held`, are what they were last. */
+  holdBack(
+    wish: Ruleset,
+    { last, held }: { last: Ruleset | undefined; held: ReadonlySet<string> },
+  ): Ruleset {
+    if (this.#refused.size === 0 && held.size === 0) return wish;
+    const services = new Map(wish.services);
+    for (const key of [...this.#refused.keys(), ...held]) {
+      const before = last?.services.get(key);
+      if (before === undefined) services.delete(key);
+      else services.set(key, before);
+    }
+    return { ...wish, services };
+  }
+}
