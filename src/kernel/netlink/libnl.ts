@@ -30,6 +30,10 @@ export const SYMBOLS = {
   recv: { parameters: ["i32", "buffer", "usize", "i32"], result: "isize" },
   /** int setsockopt(int fd, int level, int name, const void *value, socklen_t length); */
   setsockopt: { parameters: ["i32", "i32", "i32", "buffer", "u32"], result: "i32" },
+  /** int socket(int domain, int type, int protocol); */
+  socket: { parameters: ["i32", "i32", "i32"], result: "i32" },
+  /** int getsockopt(int fd, int level, int name, void *value, socklen_t *length); */
+  getsockopt: { parameters: ["i32", "i32", "i32", "buffer", "buffer"], result: "i32" },
   /** int *__errno_location(void); */
   __errno_location: { parameters: [], result: "pointer" },
   /** int poll(struct pollfd *fds, nfds_t nfds, int timeout); waits on a thread of its own. */
