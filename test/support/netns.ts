@@ -115,7 +115,10 @@ function setUpScript(topology: Topology, fullName: (namespace: string) => string
       return `link add ${end(a)} type veth peer ${end(b)}`;
     }),
   ];
-  const here = endsIn(HERE, topology).flatMap(endCommands);
+  const here = [
+    ...endsIn(HERE, topology).flatMap(endCommands),
+    ...(routes[HERE] ?? []).map((route) => `route add ${route}`),
+  ];
   const lines = ["set -e", batch([], [...outer, ...here])];
   for (const namespace of namespaces) {
     const ends = endsIn(namespace, topology);
