@@ -99,7 +99,7 @@ async function runInUml(): Promise<number> {
     script: `
       modprobe -a ip_vs ip_vs_rr ip_vs_wrr ip_vs_lc ip_vs_wlc ip_vs_sh ip_vs_mh dummy nf_conntrack \
         nf_conntrack_netlink nfnetlink_acct xt_recent ip_set veth
-      exec ${[...words, ...Deno.args, ...options, ...patience].join(" ")}`,
+      exec ${[...words, ...options, ...patience, ...Deno.args].join(" ")}`,
   });
   return code;
 }

@@ -132,7 +132,7 @@ function start(job: string, memory: string): Deno.ChildProcess {
     `mem=${memory}`,
     ...["root=/dev/root", "rootfstype=hostfs", "rootflags=/", "rw"],
     `init=${init}`,
-    ...["con=null", "con0=null,fd:1", "ssl=null", "quiet", "panic=-1"],
+    ...["con=null", "con0=null,fd:1", "ssl=null", "loglevel=0", "panic=-1"],
     `uml_dir=${job}`,
     `JOB=${job}`, // names the kernel does not know become the environment of init
     `HOST_DENO_DIR=${hostDenoDir()}`,
