@@ -12,6 +12,8 @@ import { ended } from "../support/process.ts";
 import { bootUml } from "../uml/boot.ts";
 
 const INSIDE = "VIPD_TEST_INSIDE";
+/** Set to see the tests inside also when they pass. */
+const SHOW = "VIPD_TEST_SHOW";
 
 /** Defines the tests of a file, given by its `import.meta.url`, in a network namespace. */
 export function inNamespace(url: string, define: () => void): void {
@@ -25,20 +27,25 @@ export function inNamespace(url: string, define: () => void): void {
       ],
       { env: { [INSIDE]: file, NO_COLOR: "1" }, timeoutMs: 120_000 },
     );
-    equal(code, 0, stdout + stderr);
+    judge(code, stdout + stderr);
   });
 }
 
-/** Defines the tests of a file in a kernel of its own, after a script for bash. */
-export function inUml(url: string, { prepare }: { prepare: string }, define: () => void): void {
+/** Defines the tests of a file in a kernel of its own. */
+export function inUml(url: string, define: () => void): void {
   const file = fileURLToPath(url);
   if (Deno.env.get(INSIDE) === file) return define();
   Deno.test(`${basename(file)}, in user-mode-linux`, async () => {
     const { code, output } = await bootUml({
-      script: `${prepare}\nexec ${Deno.execPath()} test --allow-all --no-check ${file}`,
+      script: `exec ${Deno.execPath()} test --allow-all --no-check ${file}`,
       env: { [INSIDE]: file, NO_COLOR: "1" },
       timeoutMs: 240_000,
     });
-    equal(code, 0, output);
+    judge(code, output);
   });
+}
+
+function judge(code: number, output: string): void {
+  equal(code, 0, output);
+  if (Deno.env.has(SHOW)) Deno.stdout.writeSync(new TextEncoder().encode(output));
 }

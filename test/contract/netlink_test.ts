@@ -63,6 +63,11 @@ async function tables(): Promise<string[]> {
 }
 
 inNamespace(import.meta.url, () => {
+  defineRequestTests();
+  defineNetfilterTests();
+});
+
+function defineRequestTests(): void {
   Deno.test("a generic netlink family is found by name, an unknown one is not", () => {
     using channel = openNetlink(NETLINK_GENERIC);
     strictEqual(resolveFamily(channel, "nlctrl"), 16);
@@ -128,7 +133,9 @@ inNamespace(import.meta.url, () => {
     ok(seen.has("10.1.0.0") && seen.has("10.1.11.183"));
     strictEqual(seen.size, 3001);
   });
+}
 
+function defineNetfilterTests(): void {
   Deno.test("transact() commits an nf_tables batch, or nothing of it", async () => {
     using channel = openNetlink(NETLINK_NETFILTER);
     const good = channel.transact(nfnetlinkTransaction([newTable("a"), newTable("b")], NFTABLES));
@@ -178,4 +185,4 @@ inNamespace(import.meta.url, () => {
       return error instanceof NetlinkError && error.code === "EPROTONOSUPPORT";
     });
   });
-});
+}

@@ -7,9 +7,9 @@ import { NLM_F_DUMP } from "../netlink/constants.ts";
 import { type FakeKernel, FakePort, type FakeReply } from "../netlink/fake.ts";
 import type { MessageWriter } from "../netlink/writer.ts";
 import { deleteRequest } from "./codec.ts";
-import { conntrackOver } from "./conntrack.ts";
+import { conntrackOver, type FlowFilter } from "./conntrack.ts";
 
-function flow(family: Flow["family"], protocol: Flow["protocol"], client: string): Flow {
+function flow({ family, protocol }: FlowFilter, client: string): Flow {
   const isIpv4 = family === "IPv4";
   const tuple = {
     source: parseIp(client),
@@ -28,9 +28,9 @@ function flow(family: Flow["family"], protocol: Flow["protocol"], client: string
 }
 
 const FLOWS: readonly Flow[] = [
-  flow("IPv4", "UDP", "10.0.0.1"),
-  flow("IPv4", "TCP", "10.0.0.2"),
-  flow("IPv6", "UDP", "fd00::1"),
+  flow({ family: "IPv4", protocol: "UDP" }, "10.0.0.1"),
+  flow({ family: "IPv4", protocol: "TCP" }, "10.0.0.2"),
+  flow({ family: "IPv6", protocol: "UDP" }, "fd00::1"),
 ];
 
 /** A flow as the kernel lists it: the original tuple is written as for a delete. */
