@@ -64,6 +64,7 @@ async function tables(): Promise<string[]> {
 
 inNamespace(import.meta.url, () => {
   defineRequestTests();
+  defineDumpTests();
   defineNetfilterTests();
 });
 
@@ -113,7 +114,9 @@ function defineRequestTests(): void {
       [2, "find link no2"],
     ]);
   });
+}
 
+function defineDumpTests(): void {
   Deno.test("dump() returns all of 3,000 addresses, over many datagrams", async () => {
     const lines = Array.from(
       { length: 3000 },
