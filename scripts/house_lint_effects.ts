@@ -13,12 +13,14 @@ const EFFECTFUL: readonly string[] = [
   "src/kernel/addresses/addresses.ts", // addresses of the host
   "src/kernel/exec/run.ts", // child processes
   "src/kernel/libc/libc.ts", // dlopen
+  "src/kernel/libc/signals.ts", // a pointer for the C library
   "src/kernel/netlink/libnl.ts", // dlopen
   "src/kernel/nft/tool.ts", // a child process that stays
   "src/kernel/systemd/notify.ts", // the socket of systemd
   "src/kube/credentials.ts", // token files
   "src/kube/explain_tls.ts", // asks a server for its certificate
   "src/kube/system_clock.ts", // time and chance
+  "src/proxy/system_clock.ts", // time that nobody turns back
   "src/server/listen.ts", // HTTP servers
 ];
 

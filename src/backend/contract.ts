@@ -71,6 +71,12 @@ export interface CleanupOptions {
   readonly log: Logger;
 }
 
+/** What the removal of leftovers is given. */
+export interface LeftoverOptions extends CleanupOptions {
+  /** The mode that is in charge now and complete; what it uses must stay. */
+  readonly active: ProxyMode;
+}
+
 /** One row of the table of modes. */
 export interface Mode {
   readonly name: ProxyMode;
@@ -84,6 +90,12 @@ export interface Mode {
    * Returns what went wrong; nothing to clean is not wrong.
    */
   cleanup(options: CleanupOptions): Promise<readonly Error[]>;
+  /**
+   * Removes what this mode left behind while another one is active, as far as that one does not
+   * use it: iptables and ipvs mode have chains of the same names. Absent: `cleanup` does it, but
+   * between iptables and ipvs mode nothing is removed.
+   */
+  removeLeftovers?(options: LeftoverOptions): Promise<readonly Error[]>;
 }
 
 /** A sync that did not reach the wish. The shell logs it, counts it and tries again. */

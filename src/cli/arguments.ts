@@ -52,29 +52,33 @@ const OPTIONS = Object.fromEntries(FLAGS.map(({ name, bare, short }) => [name, {
  */
 export function parseArguments(args: readonly string[]): Arguments {
   const { given, problems } = collect(args);
-  const settings: Record<string, unknown> = {};
-  const beatsFile: Record<string, unknown> = {};
-  const own: Record<string, unknown> = { ...NOTHING };
+  const into: Assigned = { settings: {}, beatsFile: {}, own: { ...NOTHING } };
   for (const { flag, text } of given) {
     try {
-      const value = FLAG_READERS[flag.kind](text);
-      if ("own" in flag.sets) own[flag.sets.own] = value;
-      else {
-        const { field } = flag.sets;
-        settings[field] = merge(settings[field], value);
-        if (flag.beatsFile) beatsFile[field] = settings[field];
-      }
+      assign(into, { flag, value: FLAG_READERS[flag.kind](text) });
     } catch (error) {
       if (!(error instanceof SyntaxError)) throw error;
       problems.push({ path: `--${flag.name}`, value: text, reason: error.message });
     }
   }
   if (problems.length > 0) throw new ConfigError(problems);
-  return {
-    settings: settings as Settings,
-    beatsFile: beatsFile as Settings,
-    own: own as unknown as OwnFlags,
-  };
+  return into as unknown as Arguments;
+}
+
+interface Assigned {
+  readonly settings: Record<string, unknown>;
+  readonly beatsFile: Record<string, unknown>;
+  readonly own: Record<string, unknown>;
+}
+
+function assign(into: Assigned, { flag, value }: { flag: Flag; value: unknown }): void {
+  if ("own" in flag.sets) {
+    into.own[flag.sets.own] = value;
+    return;
+  }
+  const { field } = flag.sets;
+  into.settings[field] = merge(into.settings[field], value);
+  if (flag.beatsFile) into.beatsFile[field] = into.settings[field];
 }
 
 function collect(args: readonly string[]): { given: readonly Given[]; problems: ConfigProblem[] } {

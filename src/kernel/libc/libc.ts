@@ -23,6 +23,8 @@ const SYMBOLS = {
    *                const struct sockaddr *address, socklen_t length);
    */
   sendto: { parameters: ["i32", "buffer", "usize", "i32", "buffer", "u32"], result: "isize" },
+  /** sighandler_t signal(int signum, sighandler_t handler); */
+  signal: { parameters: ["i32", "pointer"], result: "pointer" },
   /** int *__errno_location(void); */
   __errno_location: { parameters: [], result: "pointer" },
 } as const;

@@ -1,0 +1,208 @@
+/**
+ * Keeps all families in sync until the signal. They share the objects and nothing else: one that
+ * fails does not stop the other.
+ *
+ * @module
+ */
+
+import type { KubeProxyConfiguration } from "../config/types.ts";
+import type { EventRecorder } from "../kube/events.ts";
+import type { Store } from "../kube/store.ts";
+import type { Logger } from "../log.ts";
+import type { IpFamily } from "../model/ip.ts";
+import { Planner } from "../model/planner.ts";
+import type { Listen } from "../server/http.ts";
+import { type BindFailure, ServiceHealthServers } from "../server/service_health.ts";
+import { FamilyChanges } from "./changes.ts";
+import type { Clock } from "./clock.ts";
+import type { OpenFamily } from "./families.ts";
+import { createFamilySync, firstSyncOf } from "./family.ts";
+import type { HostAddresses } from "./host_addresses.ts";
+import { syncPeriods } from "./periods.ts";
+import { plannerOptions } from "./planner_options.ts";
+import { Scheduler } from "./scheduler.ts";
+import type { Servers } from "./servers.ts";
+import { type OpenConntrack, StaleFlows } from "./stale_flows.ts";
+import { SyncMetrics } from "./sync_metrics.ts";
+
+/** What keeping in sync needs. */
+export interface RunFamiliesOptions {
+  readonly config: KubeProxyConfiguration;
+  readonly nodeName: string;
+  readonly store: Store;
+  readonly families: readonly OpenFamily[];
+  readonly servers: Pick<Servers, "healthz" | "readiness" | "metrics">;
+  readonly events: EventRecorder;
+  readonly hostAddresses: HostAddresses;
+  readonly listen: Listen;
+  readonly openConntrack: OpenConntrack;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly signal: AbortSignal;
+  /** Called once, after the first complete sync of every family. */
+  readonly onReady: () => void;
+}
+
+const VERIFY_EVERY_MS = 60 * 60_000;
+const ADDRESSES_EVERY_MS = 10_000;
+const DRIFT_WATCH_RETRY_MS = 5_000;
+
+/** One family with its loop. */
+interface Running extends OpenFamily {
+  readonly changes: FamilyChanges;
+  readonly scheduler: Scheduler;
+  readonly metrics: SyncMetrics;
+}
+
+/** Runs until the signal. */
+export async function runFamilies(options: RunFamiliesOptions): Promise<void> {
+  const { store, servers, signal } = options;
+  const serviceHealth = createServiceHealth(options);
+  const ready = whenAllReady(options);
+  const running = options.families.map((open) =>
+    createFamily(open, { ...options, serviceHealth, onFirstSync: ready })
+  );
+  for (const { family } of running) {
+    servers.readiness.need(firstSyncOf(family));
+    servers.healthz.queued(family);
+  }
+  await store.whenSynced(signal);
+  const unsubscribe = followStore(running, options);
+  const loops = running.flatMap(({ scheduler, backend, family }) => [
+    scheduler.run(signal),
+    watchDrift({ scheduler, backend, family }, options),
+  ]);
+  await Promise.all([...loops, pollAddresses(running, options)]);
+  unsubscribe();
+  await serviceHealth.close();
+  for (const { backend } of running) backend.close();
+}
+
+interface FamilyContext extends RunFamiliesOptions {
+  readonly serviceHealth: ServiceHealthServers;
+  readonly onFirstSync: (family: IpFamily) => void;
+}
+
+function createFamily({ family, backend }: OpenFamily, context: FamilyContext): Running {
+  const { config, clock, log, servers } = context;
+  const metrics = new SyncMetrics(family, { metrics: servers.metrics, nowMs: clock.nowMs });
+  const changes = new FamilyChanges(family, clock.nowMs());
+  const pass = createFamilySync({
+    ...context,
+    family,
+    backend,
+    changes,
+    metrics,
+    snapshot: context.store,
+    hostAddresses: () => context.hostAddresses.current,
+    planner: new Planner(plannerOptions(config, { family, nodeName: context.nodeName })),
+    staleFlows: new StaleFlows(context.openConntrack, log),
+    healthz: servers.healthz,
+    readiness: servers.readiness,
+  });
+  const { syncMs, minMs } = syncPeriods(config);
+  const scheduler = new Scheduler({
+    sync: async () => {
+      const outcome = await pass();
+      context.onFirstSync(family);
+      return outcome;
+    },
+    distrust: () => backend.distrust(),
+    onFailure: (error, retryMs) => {
+      metrics.failed(retryMs);
+      log.error("Cannot sync rules, trying again", { family, retryMs, error });
+    },
+    minIntervalMs: minMs,
+    maxRetryMs: syncMs,
+    verifyEveryMs: VERIFY_EVERY_MS,
+    clock,
+  });
+  return { family, backend, changes, scheduler, metrics };
+}
+
+/** Every event of the store is a request to every family; it decides what it means. */
+function followStore(running: readonly Running[], { store, servers }: RunFamiliesOptions) {
+  return store.subscribe((event) => {
+    if (event.kind === "Service") {
+      servers.metrics.add("kubeproxy_sync_proxy_rules_service_changes_total", running.length);
+    }
+    if (event.kind === "EndpointSlice") {
+      servers.metrics.add("kubeproxy_sync_proxy_rules_endpoint_changes_total", running.length);
+    }
+    for (const { family, changes, scheduler, metrics } of running) {
+      changes.note(event, store);
+      servers.healthz.queued(family);
+      metrics.queued();
+      scheduler.request();
+    }
+  });
+}
+
+async function watchDrift(
+  { scheduler, backend, family }: Pick<Running, "scheduler" | "backend" | "family">,
+  { clock, log, signal }: RunFamiliesOptions,
+): Promise<void> {
+  const onDrift = (what: string) => {
+    log.warn("Rules were changed by somebody else, repairing them", { family, what });
+    scheduler.requestVerification();
+  };
+  while (!signal.aborted) {
+    try {
+      await backend.watch(onDrift, { signal });
+    } catch (error) {
+      log.error("Cannot watch for changes by others, trying again", { family, error });
+    }
+    await clock.sleep(DRIFT_WATCH_RETRY_MS, signal);
+  }
+}
+
+/** An address that comes or goes changes where node ports answer. */
+async function pollAddresses(
+  running: readonly Running[],
+  { hostAddresses, clock, log, signal }: RunFamiliesOptions,
+): Promise<void> {
+  while (!signal.aborted) {
+    await clock.sleep(ADDRESSES_EVERY_MS, signal);
+    if (signal.aborted || !hostAddresses.refresh()) continue;
+    log.v(2, "Addresses of this node changed", { addresses: hostAddresses.current.length });
+    for (const { scheduler } of running) scheduler.request();
+  }
+}
+
+function whenAllReady({ families, onReady }: RunFamiliesOptions): (family: IpFamily) => void {
+  const waiting = new Set(families.map(({ family }) => family));
+  return (family) => {
+    if (waiting.delete(family) && waiting.size === 0) onReady();
+  };
+}
+
+function createServiceHealth(options: RunFamiliesOptions): ServiceHealthServers {
+  const { servers, listen, clock, signal } = options;
+  return new ServiceHealthServers({
+    isProxyHealthy: () => servers.healthz.isHealthy(),
+    listen,
+    sleep: clock.sleep,
+    signal,
+    onBindFailure: (failure) => tellBindFailure(failure, options),
+  });
+}
+
+function tellBindFailure(
+  { service, ip, port, error }: BindFailure,
+  { events, log }: RunFamiliesOptions,
+): void {
+  log.error("Cannot listen for the health check of a Service, trying again", {
+    service,
+    ip,
+    port,
+    error,
+  });
+  const [namespace = "", name = ""] = service.split("/");
+  events.record({
+    subject: { kind: "Service", namespace, name, uid: "" },
+    type: "Warning",
+    reason: "FailedToStartServiceHealthcheck",
+    action: "Listen",
+    note: `${ip} port ${port}: ${error instanceof Error ? error.message : error}`,
+  });
+}
