@@ -233,7 +233,10 @@ const maxParameters: Deno.lint.Rule = {
 /** What a callee passes to a callback, or an interface asks for, is not the function's choice. */
 function isTypedElsewhere(node: FunctionNode): boolean {
   return node.parent.type === "CallExpression" ||
-    node.params.every((each) => each.type === "Identifier" && each.typeAnnotation === undefined);
+    node.params.every((each) => {
+      const name = each.type === "AssignmentPattern" ? each.left : each;
+      return name.type === "Identifier" && name.typeAnnotation === undefined;
+    });
 }
 
 function isErrorConstructor(node: FunctionNode): boolean {

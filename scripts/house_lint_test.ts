@@ -219,6 +219,8 @@ const PARAMETERS = [
   ["class A { constructor(a: A, b: B, readonly c: number) {} }", [THREE]],
   ["class E extends Error { constructor(readonly a: A, b: B, c: number) { super(); } }", []],
   ["list.reduce((sum, each, i) => sum + i, 0);", []],
+  ["const log: Logger = { v: (level, message, fields = {}) => f() };", []],
+  ["const log = { v(level: number, message: string, fields = 1) {} };", [THREE]],
 ] as const;
 for (const [source, want] of PARAMETERS) {
   Deno.test(`max-parameters: ${source}`, () => {
