@@ -169,6 +169,20 @@ function isForeign(chain: string): boolean {
   return chain === "OURS";
 }
 
+/**
+ * Steps in which vipd decided to be ahead of kube-proxy. FACTS, IPT-25: stale chains go at once,
+ * also in large clusters, where kube-proxy leaves them for up to a syncPeriod.
+ */
+const STALE_CHAINS_GONE = new Set(["large-cluster/01"]);
+
+function withoutUnusedEndpointChains(dump: string): string {
+  const used = new Set([...dump.matchAll(/ -j (KUBE-SEP-\w+)/g)].map(([, chain]) => chain));
+  return dump.split("\n").filter((line) => {
+    const chain = /^(?::|-A )(KUBE-SEP-\w+)/.exec(line)?.[1];
+    return chain === undefined || used.has(chain);
+  }).join("\n");
+}
+
 async function readText(url: URL): Promise<string> {
   try {
     return await Deno.readTextFile(url);
@@ -226,7 +240,9 @@ for (const name of await caseNames()) {
       await runStep(node, step);
       for (const family of IP_FAMILIES) {
         const file = family === "IPv4" ? "iptables.v4" : "iptables.v6";
-        const expected = await readText(new URL(`expected/iptables/${number}/${file}`, folder));
+        const captured = await readText(new URL(`expected/iptables/${number}/${file}`, folder));
+        const isAhead = STALE_CHAINS_GONE.has(`${name}/${number}`);
+        const expected = isAhead ? withoutUnusedEndpointChains(captured) : captured;
         strictEqual(
           comparable(await printFake(node.kernels[family])),
           comparable(expected),

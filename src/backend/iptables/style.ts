@@ -86,11 +86,13 @@ export function localOrigin(local: LocalTraffic): OriginMatch | undefined {
   return local.cidr.prefixLength === 0 ? {} : { source: operand };
 }
 
-/** Matches all other traffic; undefined when it cannot be told. */
+/** Matches all other traffic; undefined when it cannot be told, or when there is none. */
 export function foreignOrigin(local: LocalTraffic): OriginMatch | undefined {
   const operand = originOperand(local);
   if (operand === undefined) return undefined;
-  return local.kind === "source" ? { source: { not: operand } } : { inInterface: { not: operand } };
+  if (local.kind !== "source") return { inInterface: { not: operand } };
+  // nf_tables refuses a rule for what lies outside of everything; legacy would never match it.
+  return local.cidr.prefixLength === 0 ? undefined : { source: { not: operand } };
 }
 
 const LOCALHOST = parseIp("127.0.0.1");
