@@ -37,8 +37,9 @@ const OPTIONS = { TCP: "-t", UDP: "-u", SCTP: "--sctp-service" } as const;
 /** `ipvsadm -Sn` without scheduler and flags. */
 function serverLines(wishes: readonly ServiceWish[]): readonly string[] {
   return wishes.flatMap(({ servers }) =>
-    servers.flatMap(({ address, port, protocol, persistenceSeconds, realServers }) => {
-      const server = `${OPTIONS[protocol]} ${formatHostPort(address, port)}`;
+    servers.flatMap(({ address, persistenceSeconds, realServers }) => {
+      const { ip, port, protocol } = address;
+      const server = `${OPTIONS[protocol]} ${formatHostPort(ip, port)}`;
       const persistence = persistenceSeconds > 0 ? ` -p ${persistenceSeconds}` : "";
       return [
         `-A ${server}${persistence}`,

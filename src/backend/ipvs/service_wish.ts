@@ -8,6 +8,7 @@
 
 import { formatRule } from "../../kernel/iptables/rule.ts";
 import type { Rule } from "../../kernel/iptables/ruleset.ts";
+import { formatVirtualServer, type VirtualServerAddress } from "../../kernel/ipvs/values.ts";
 import {
   bitsOf,
   type Cidr,
@@ -24,9 +25,9 @@ import type { SetName } from "./sets.ts";
 
 /** A virtual server and where it sends connections. Scheduler and flags are the mode's. */
 export interface ServerWish {
-  readonly address: IpAddress;
-  readonly port: number;
-  readonly protocol: Protocol;
+  /** Unique among virtual servers; two Services that want the same one are told apart by it. */
+  readonly key: string;
+  readonly address: VirtualServerAddress;
   /** Persistence in seconds; 0: none. */
   readonly persistenceSeconds: number;
   readonly realServers: readonly Endpoint[];
@@ -55,16 +56,27 @@ export interface ServicePlace {
   readonly hostIps: ReadonlySet<IpAddress>;
 }
 
-/** The place of this node. Node ports never answer on loopback addresses (IPVS-27). */
-export function servicePlace(node: NodeFacts): ServicePlace {
+/**
+ * The place of this node; `previous` when it is still the same. Node ports never answer on
+ * loopback addresses (IPVS-27).
+ */
+export function servicePlace(node: NodeFacts, previous?: ServicePlace): ServicePlace {
   const candidates = node.nodePortAddresses.kind === "all"
     ? node.hostAddresses.filter((ip) => !(familyOf(ip) === "IPv6" && isLinkLocal(ip)))
     : node.nodePortAddresses.addresses;
-  return {
+  const place = {
     nodeIp: node.ip,
     nodePortIps: candidates.filter((ip) => !isLoopback(ip)),
     hostIps: new Set(node.hostAddresses),
   };
+  return previous !== undefined && isSamePlace(previous, place) ? previous : place;
+}
+
+function isSamePlace(a: ServicePlace, b: ServicePlace): boolean {
+  return a.nodeIp === b.nodeIp && a.hostIps.size === b.hostIps.size &&
+    [...a.hostIps].every((ip) => b.hostIps.has(ip)) &&
+    a.nodePortIps.length === b.nodePortIps.length &&
+    a.nodePortIps.every((ip, i) => ip === b.nodePortIps[i]);
 }
 
 /** The wish of one ServicePort. */
@@ -90,22 +102,22 @@ export function serviceWish(plan: ServicePlan, place: ServicePlace): ServiceWish
 
 function servers(plan: ServicePlan, place: ServicePlace): readonly ServerWish[] {
   const { servicePort, internal, external } = plan;
-  const common = {
-    protocol: servicePort.name.protocol,
-    persistenceSeconds: servicePort.affinitySeconds,
+  const { nodePort, port, externalIps, loadBalancerVips } = servicePort;
+  const outside = realServers(plan, external.scope);
+  const nodePortIps = nodePort === 0 ? [] : place.nodePortIps;
+  const wish = (ip: IpAddress, target: Pick<ServerWish, "realServers"> & { port: number }) => {
+    const address = { ip, protocol: servicePort.name.protocol, port: target.port };
+    return {
+      key: formatVirtualServer(address),
+      address,
+      persistenceSeconds: servicePort.affinitySeconds,
+      realServers: target.realServers,
+    };
   };
-  const outside = { ...common, realServers: realServers(plan, external.scope) };
-  const portals = [...servicePort.externalIps, ...servicePort.loadBalancerVips];
-  const nodePortIps = servicePort.nodePort === 0 ? [] : place.nodePortIps;
   return [
-    {
-      ...common,
-      address: servicePort.clusterIp,
-      port: servicePort.port,
-      realServers: realServers(plan, internal.scope),
-    },
-    ...portals.map((address) => ({ ...outside, address, port: servicePort.port })),
-    ...nodePortIps.map((address) => ({ ...outside, address, port: servicePort.nodePort })),
+    wish(servicePort.clusterIp, { port, realServers: realServers(plan, internal.scope) }),
+    ...[...externalIps, ...loadBalancerVips].map((ip) => wish(ip, { port, realServers: outside })),
+    ...nodePortIps.map((ip) => wish(ip, { port: nodePort, realServers: outside })),
   ];
 }
 
