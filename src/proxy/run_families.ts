@@ -59,9 +59,11 @@ export async function runFamilies(options: RunFamiliesOptions): Promise<void> {
   const { store, servers, signal } = options;
   const serviceHealth = createServiceHealth(options);
   const ready = whenAllReady(options);
-  const running = options.families.map((open) =>
-    createFamily(open, { ...options, serviceHealth, onFirstSync: ready })
-  );
+  const running: Running[] = [];
+  const onSyncEnd = () => showPending(running, options);
+  for (const open of options.families) {
+    running.push(createFamily(open, { ...options, serviceHealth, onSynced: ready, onSyncEnd }));
+  }
   for (const { family } of running) {
     servers.readiness.need(firstSyncOf(family));
     servers.healthz.queued(family);
@@ -80,12 +82,13 @@ export async function runFamilies(options: RunFamiliesOptions): Promise<void> {
 
 interface FamilyContext extends RunFamiliesOptions {
   readonly serviceHealth: ServiceHealthServers;
-  readonly onFirstSync: (family: IpFamily) => void;
+  readonly onSynced: (family: IpFamily) => void;
+  readonly onSyncEnd: () => void;
 }
 
 function createFamily({ family, backend }: OpenFamily, context: FamilyContext): Running {
   const { config, clock, log, servers } = context;
-  const metrics = new SyncMetrics(family, { metrics: servers.metrics, nowMs: clock.nowMs });
+  const metrics = new SyncMetrics(family, { metrics: servers.metrics, nowMs: () => clock.nowMs() });
   const changes = new FamilyChanges(family, clock.nowMs());
   const pass = createFamilySync({
     ...context,
@@ -103,9 +106,13 @@ function createFamily({ family, backend }: OpenFamily, context: FamilyContext): 
   const { syncMs, minMs } = syncPeriods(config);
   const scheduler = new Scheduler({
     sync: async () => {
-      const outcome = await pass();
-      context.onFirstSync(family);
-      return outcome;
+      try {
+        const outcome = await pass();
+        context.onSynced(family);
+        return outcome;
+      } finally {
+        context.onSyncEnd();
+      }
     },
     distrust: () => backend.distrust(),
     onFailure: (error, retryMs) => {
@@ -121,7 +128,8 @@ function createFamily({ family, backend }: OpenFamily, context: FamilyContext): 
 }
 
 /** Every event of the store is a request to every family; it decides what it means. */
-function followStore(running: readonly Running[], { store, servers }: RunFamiliesOptions) {
+function followStore(running: readonly Running[], options: RunFamiliesOptions): () => void {
+  const { store, servers } = options;
   return store.subscribe((event) => {
     if (event.kind === "Service") {
       servers.metrics.add("kubeproxy_sync_proxy_rules_service_changes_total", running.length);
@@ -135,7 +143,18 @@ function followStore(running: readonly Running[], { store, servers }: RunFamilie
       metrics.queued();
       scheduler.request();
     }
+    showPending(running, options);
   });
+}
+
+/** Changes that a sync still has to apply, counted once per family as kube-proxy does. */
+function showPending(running: readonly Running[], { servers }: RunFamiliesOptions): void {
+  const pending = running.map(({ changes }) => changes.pending);
+  const sum = (kind: "services" | "endpoints") =>
+    pending.reduce((total, counts) => total + counts[kind], 0);
+  const { metrics } = servers;
+  metrics.set("kubeproxy_sync_proxy_rules_service_changes_pending", sum("services"));
+  metrics.set("kubeproxy_sync_proxy_rules_endpoint_changes_pending", sum("endpoints"));
 }
 
 async function watchDrift(
@@ -181,7 +200,7 @@ function createServiceHealth(options: RunFamiliesOptions): ServiceHealthServers 
   return new ServiceHealthServers({
     isProxyHealthy: () => servers.healthz.isHealthy(),
     listen,
-    sleep: clock.sleep,
+    sleep: (ms, until) => clock.sleep(ms, until),
     signal,
     onBindFailure: (failure) => tellBindFailure(failure, options),
   });

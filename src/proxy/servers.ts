@@ -46,7 +46,7 @@ export function startServers(options: ServersOptions): Servers {
   const readiness = new Readiness(["node", "first sync"]);
   const healthz = new Healthz({
     timeoutMs: 2 * syncPeriods(config).syncMs,
-    nowMs: clock.nowMs,
+    nowMs: () => clock.nowMs(),
     node: () => store.node,
     isStarted: () => !readiness.isMissing("node"),
   });
@@ -82,7 +82,7 @@ async function serveOne(
     handler,
     listen,
     signal,
-    sleep: options.clock.sleep,
+    sleep: (ms, until) => options.clock.sleep(ms, until),
     onListening: () => log.v(2, "Listening", { server: name, bindAddress }),
     onFailure: (error) => {
       if (config.bindAddressHardFail) {

@@ -58,8 +58,9 @@ async function answer(
       query: searchParams,
       family: familyOfRemote(request.socket.remoteAddress),
     });
-    response.writeHead(reply.status, reply.headers);
-    response.end(reply.body);
+    const body = new TextEncoder().encode(reply.body);
+    response.writeHead(reply.status, { ...reply.headers, "Content-Length": body.length });
+    response.end(body);
   } catch (error) {
     response.writeHead(500, { "Content-Type": "text/plain; charset=utf-8" });
     response.end(`${error instanceof Error ? error.message : error}\n`);

@@ -29,6 +29,10 @@ export class ManualClock implements Clock {
     return this.#nowMs;
   }
 
+  monotonicMs(): number {
+    return this.#nowMs;
+  }
+
   random(): number {
     return 0;
   }
@@ -38,6 +42,17 @@ export class ManualClock implements Clock {
     this.#nowMs += ms;
     for (const sleeper of [...this.#sleepers]) {
       if (sleeper.dueMs <= this.#nowMs) sleeper.wake();
+    }
+  }
+
+  /** Lets time pass sleeper by sleeper, with room for each one to act and to sleep again. */
+  async elapse(ms: number): Promise<void> {
+    const endMs = this.#nowMs + ms;
+    for (;;) {
+      await settle();
+      const dueMs = Math.min(...[...this.#sleepers].map((sleeper) => sleeper.dueMs));
+      if (dueMs > endMs) return this.advance(endMs - this.#nowMs);
+      this.advance(dueMs - this.#nowMs);
     }
   }
 
@@ -59,4 +74,9 @@ export class ManualClock implements Clock {
       signal?.addEventListener("abort", wake, { once: true });
     });
   }
+}
+
+/** Lets everything run that waits for nothing but its turn. */
+async function settle(): Promise<void> {
+  for (let turn = 0; turn < 50; turn++) await Promise.resolve();
 }
