@@ -69,7 +69,7 @@ registerHooks({
 });
 try {
   const { main } = await import(PROGRAM);
-  await main(Deno.args);
+  Deno.exit(await main(Deno.args));
 } catch (error) {
   fail(error);
 }

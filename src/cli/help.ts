@@ -7,7 +7,7 @@
 import { formatDuration } from "../config/duration.ts";
 import { FIELDS } from "../config/fields.ts";
 import { type Flag, FLAGS } from "./flags.ts";
-import { KUBERNETES_VERSION, VIPD_VERSION } from "./version.ts";
+import { KUBERNETES_VERSION, VIPD_COMMIT, VIPD_VERSION } from "./version.ts";
 
 /** Column where the texts of the flags start. */
 const TEXT_COLUMN = 45;
@@ -31,7 +31,7 @@ export function versionText(kind: string): string {
   if (kind !== "raw") return `Kubernetes ${KUBERNETES_VERSION}\n`;
   const [major, minor] = KUBERNETES_VERSION.slice(1).split(".");
   return `version.Info{Major:"${major}", Minor:"${minor}", GitVersion:"${KUBERNETES_VERSION}", ` +
-    `Vipd:"${VIPD_VERSION}"}\n`;
+    `Vipd:"${VIPD_VERSION}", GitCommit:"${VIPD_COMMIT}"}\n`;
 }
 
 function flagLine(flag: Flag): string {

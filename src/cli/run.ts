@@ -13,7 +13,7 @@ import { type ProxyOptions, runProxy } from "../proxy/run.ts";
 import { type Arguments, parseArguments } from "./arguments.ts";
 import { configure, type Configured } from "./configure.ts";
 import { helpText, versionText } from "./help.ts";
-import { VIPD_VERSION } from "./version.ts";
+import { VIPD_COMMIT, VIPD_VERSION } from "./version.ts";
 
 /** What the process gives the command. */
 export interface Surroundings extends
@@ -107,6 +107,7 @@ async function perform(
   const nodeName = (config.hostnameOverride || surroundings.hostname()).trim().toLowerCase();
   log.info("Starting vipd", {
     version: VIPD_VERSION,
+    commit: VIPD_COMMIT,
     mode: config.mode,
     node: nodeName,
     source: own.manifests || config.clientConnection.kubeconfig || own.master || "in-cluster",
