@@ -10,6 +10,7 @@ import { readdir, readFile, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { ConfigError } from "../config/problem.ts";
 import type { Logger } from "../log.ts";
+import type { Note } from "../model/plan.ts";
 import { type Change, type ObjectKind, replacementOf } from "./changes.ts";
 import { directoryChanges } from "./directory_changes.ts";
 import { decodeManifest, type ManifestEntry, ManifestError } from "./manifest.ts";
@@ -85,6 +86,12 @@ interface Manifest {
   readonly entries: readonly ManifestEntry[];
   readonly problem: string;
 }
+
+const DUPLICATE: Note = {
+  level: "warning",
+  message: "Ignored an object that another manifest has already",
+  fields: {},
+};
 
 const UNREAD: Manifest = { stamp: "", digest: "", entries: [], problem: "" };
 
@@ -183,11 +190,14 @@ class Manifests {
     for (const [file, { entries }] of this.#manifestsByPath) {
       for (const { change, note } of entries) {
         const object = `${change?.kind} ${change?.key ?? file}`;
-        this.#notes.report(object, note && { ...note, fields: { ...note.fields, file } });
         const known = change && changes.get(change.kind);
-        if (change === undefined || known === undefined) continue;
-        if (!known.has(change.key)) known.set(change.key, change);
-        else this.#options.log.warn("Ignored an object that was there already", { file, object });
+        const isTaken = change !== undefined && known?.has(change.key) === true;
+        const told = isTaken ? DUPLICATE : note;
+        this.#notes.report(
+          `${file} ${object}`,
+          told && { ...told, fields: { ...told.fields, file, object } },
+        );
+        if (change !== undefined && !isTaken) known?.set(change.key, change);
       }
     }
     return changes;
