@@ -30,14 +30,15 @@ async function main(): Promise<number> {
   const files = positionals.length > 0 ? positionals : await testFiles();
   await using network = await openNetwork({ tag: "vfl", namespaces: ["outside"] });
   // Not `ip netns exec`: namespaces made in its mount namespace could not be seen from outside.
+  const outside = network.name("outside");
   const child = new Deno.Command("nsenter", {
     args: [
-      `--net=/run/netns/${network.name("outside")}`,
+      `--net=/run/netns/${outside}`,
       ...[Deno.execPath(), "test", "-A", "--no-check", "--cached-only"],
       ...(filter === undefined ? [] : ["--filter", filter]),
       ...files,
     ],
-    env: { VIPD_MODE: mode },
+    env: { VIPD_MODE: mode, VIPD_OUTSIDE: outside },
     stdin: "null",
   }).spawn();
   return (await child.status).code;

@@ -5,11 +5,13 @@
  *                      203.0.113.2/24  fd00:203::2/64
  *                             | h0
  *                             | n1   203.0.113.1  fd00:203::1
- *     pod-a 10.1.1.11 ---+    |                             +-- remote: 192.168.0.3  fd00:192::3
- *       fd00:10:1:1::11  |  node: vipd, node "here"         |     and its pods, on the same device
- *                       cni0  192.168.0.2  fd00:192::2  n0 -+     10.1.2.21, 10.1.2.22
- *     pod-b 10.1.1.12 ---+  10.1.1.1  fd00:10:1:1::1              fd00:10:1:2::21, ::22
- *       fd00:10:1:1::12
+ *     pod-a 10.1.1.11 ---- p1 |                             +-- remote: 192.168.0.3  fd00:192::3
+ *       fd00:10:1:1::11     node: vipd, node "here"         |     and its pods, on the same device
+ *                             192.168.0.2  fd00:192::2  n0 -+     10.1.2.21, 10.1.2.22
+ *     pod-b 10.1.1.12 ---- p2                                     fd00:10:1:2::21, ::22
+ *       fd00:10:1:1::12     gateway of pods 10.1.1.1, fd00:10:1:1::1
+ *
+ * Every device has a link-local address, or routers could not look for their neighbours.
  *
  * Services are 172.30.0.0/16 and fd00:172:30::/108; clients route them, the external addresses and
  * the node by the node. Every pod serves TCP 8080 and UDP 5353 and answers with its name.
@@ -34,7 +36,7 @@ export const ADDRESSES = {
     node: "192.168.0.2",
     nodeOutside: "203.0.113.1",
     outside: "203.0.113.2",
-    bridge: "10.1.1.1",
+    gateway: "10.1.1.1",
     loopback: "127.0.0.1",
     pods: {
       "pod-a": "10.1.1.11",
@@ -52,7 +54,7 @@ export const ADDRESSES = {
     node: "fd00:192::2",
     nodeOutside: "fd00:203::1",
     outside: "fd00:203::2",
-    bridge: "fd00:10:1:1::1",
+    gateway: "fd00:10:1:1::1",
     loopback: "::1",
     pods: {
       "pod-a": "fd00:10:1:1::11",
@@ -81,40 +83,60 @@ export const NODE_OF: Readonly<Record<Pod, string>> = {
 
 const FORWARDING = { "ipv4/ip_forward": "1", "ipv6/conf/all/forwarding": "1" };
 
+/**
+ * Pods are routed one by one: on a bridge two pods would answer each other directly, past the
+ * node that has to undo the translation.
+ */
+const GATEWAY = ["10.1.1.1/32", "fd00:10:1:1::1/128", "fe80::1/64"];
+
+const POD_ROUTES = [
+  ...["10.1.1.1 dev eth0", "default via 10.1.1.1"],
+  ...["fd00:10:1:1::1 dev eth0", "default via fd00:10:1:1::1"],
+];
+
 /** The picture as namespaces and links. */
 export const TOPOLOGY: Topology = {
   tag: "vfl",
   namespaces: ["node", "pod-a", "pod-b", "remote"],
-  bridges: [{ in: "node", device: "cni0", addresses: ["10.1.1.1/24", "fd00:10:1:1::1/64"] }],
   links: [
     [
-      { in: HERE, device: "h0", addresses: ["203.0.113.2/24", "fd00:203::2/64"] },
-      { in: "node", device: "n1", addresses: ["203.0.113.1/24", "fd00:203::1/64"] },
+      { in: HERE, device: "h0", addresses: ["203.0.113.2/24", "fd00:203::2/64", "fe80::2/64"] },
+      { in: "node", device: "n1", addresses: ["203.0.113.1/24", "fd00:203::1/64", "fe80::1/64"] },
     ],
     [
-      { in: "node", device: "n0", addresses: ["192.168.0.2/24", "fd00:192::2/64"] },
+      { in: "node", device: "n0", addresses: ["192.168.0.2/24", "fd00:192::2/64", "fe80::1/64"] },
       {
         in: "remote",
         device: "r0",
         addresses: [
           ...["192.168.0.3/24", "10.1.2.21/32", "10.1.2.22/32"],
-          ...["fd00:192::3/64", "fd00:10:1:2::21/128", "fd00:10:1:2::22/128"],
+          ...["fd00:192::3/64", "fd00:10:1:2::21/128", "fd00:10:1:2::22/128", "fe80::2/64"],
         ],
       },
     ],
     [
-      { in: "node", device: "p1", bridge: "cni0" },
-      { in: "pod-a", device: "eth0", addresses: ["10.1.1.11/24", "fd00:10:1:1::11/64"] },
+      { in: "node", device: "p1", addresses: GATEWAY },
+      {
+        in: "pod-a",
+        device: "eth0",
+        addresses: ["10.1.1.11/32", "fd00:10:1:1::11/128", "fe80::2/64"],
+      },
     ],
     [
-      { in: "node", device: "p2", bridge: "cni0" },
-      { in: "pod-b", device: "eth0", addresses: ["10.1.1.12/24", "fd00:10:1:1::12/64"] },
+      { in: "node", device: "p2", addresses: GATEWAY },
+      {
+        in: "pod-b",
+        device: "eth0",
+        addresses: ["10.1.1.12/32", "fd00:10:1:1::12/128", "fe80::2/64"],
+      },
     ],
   ],
   routes: {
-    "pod-a": ["default via 10.1.1.1", "default via fd00:10:1:1::1"],
-    "pod-b": ["default via 10.1.1.1", "default via fd00:10:1:1::1"],
+    "pod-a": POD_ROUTES,
+    "pod-b": POD_ROUTES,
     node: [
+      ...["10.1.1.11 dev p1", "10.1.1.12 dev p2"],
+      ...["fd00:10:1:1::11 dev p1", "fd00:10:1:1::12 dev p2"],
       ...["10.1.2.0/24 via 192.168.0.3", "default via 203.0.113.2"],
       ...["fd00:10:1:2::/64 via fd00:192::3", "default via fd00:203::2"],
     ],

@@ -26,13 +26,24 @@ export interface VipdOptions {
 
 const ROOT = new URL("../../", import.meta.url).pathname;
 
+/** `deno run` asks for a newer Deno otherwise: a flow to a name server that vipd did not make. */
+const QUIET = { DENO_NO_UPDATE_CHECK: "1" };
+
 /** The command line in front of vipd's own arguments. */
 export function vipdCommand(): string[] {
   const executable = Deno.env.get("VIPD");
   if (executable !== undefined && executable !== "") {
     return [executable.startsWith("/") ? executable : `${ROOT}${executable}`];
   }
-  return [Deno.execPath(), "run", "--no-prompt", "--cached-only", "-A", `${ROOT}src/main.ts`];
+  return [
+    Deno.execPath(),
+    "run",
+    "--no-prompt",
+    "--no-check",
+    "--cached-only",
+    "-A",
+    `${ROOT}src/main.ts`,
+  ];
 }
 
 /** A running vipd. Disposing kills it. */
@@ -57,7 +68,7 @@ export class Vipd implements AsyncDisposable {
       ...["sh", "-c", 'exec "$@" >>"$0" 2>&1', logFile],
       ...vipdCommand(),
       ...["--config", configFile, ...options.args ?? []],
-    ], { stdin: "null", ...(options.env && { env: { ...options.env } }) });
+    ], { stdin: "null", env: { ...QUIET, ...options.env } });
     return new Vipd(child, logFile);
   }
 
@@ -104,7 +115,7 @@ export async function runVipd(options: VipdOptions): Promise<Result> {
   const { network, namespace, args = [], env } = options;
   const prefix = ["ip", "netns", "exec", network.name(namespace)];
   return await ended([...prefix, ...vipdCommand(), "--config", configFile, ...args], {
-    ...(env && { env }),
+    env: { ...QUIET, ...env },
     timeoutMs: 120_000,
   });
 }
