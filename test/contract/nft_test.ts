@@ -42,6 +42,17 @@ const KERNELS: readonly (readonly [string, () => Promise<Kernel>])[] = [
       [Symbol.asyncDispose]: () => namespace[Symbol.asyncDispose](),
     };
   }],
+  ["NetlinkNft", async () => {
+    const namespace = await openNftNamespace();
+    const nft = namespace.netlink();
+    return {
+      nft,
+      async [Symbol.asyncDispose]() {
+        nft.close();
+        await namespace[Symbol.asyncDispose]();
+      },
+    };
+  }],
 ];
 
 const ADD_TABLE: Command = { op: "add-table", comment: "rules for kube-proxy" };

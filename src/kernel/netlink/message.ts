@@ -13,6 +13,8 @@ export interface NetlinkMessage {
   readonly flags: number;
   /** That of the request it answers; 0 for notifications. */
   readonly sequence: number;
+  /** Address of the socket that caused it: ours in answers to us, the author's in notifications. */
+  readonly port?: number;
   /** What follows the header. */
   readonly payload: Uint8Array;
 }
@@ -48,6 +50,7 @@ export function decodeMessages(datagram: Uint8Array): readonly NetlinkMessage[] 
       type: view.getUint16(at + 4, LITTLE_ENDIAN),
       flags: view.getUint16(at + 6, LITTLE_ENDIAN),
       sequence: view.getUint32(at + 8, LITTLE_ENDIAN),
+      port: view.getUint32(at + 12, LITTLE_ENDIAN),
       payload: datagram.subarray(at + HEADER_SIZE, at + length),
     });
     at += align(length);
