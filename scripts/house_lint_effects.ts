@@ -10,6 +10,7 @@ const EFFECTFUL: readonly string[] = [
   "src/main.ts",
   "src/log_sink.ts", // stderr and the time of a line
   "src/backend/iptables/watch.ts", // waits between looks at the tables
+  "src/backend/ipvs/watch.ts", // waits between looks at the kernel
   "src/kernel/addresses/addresses.ts", // addresses of the host
   "src/kernel/exec/run.ts", // child processes
   "src/kernel/libc/libc.ts", // dlopen

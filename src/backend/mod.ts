@@ -9,10 +9,11 @@ import type { ProxyMode } from "../config/types.ts";
 import type { Mode } from "./contract.ts";
 
 /** All modes, in the order in which leftovers of others are removed. */
-export const PROXY_MODES: readonly ProxyMode[] = ["iptables", "ipvs", "nftables"];
+export const PROXY_MODES: readonly ProxyMode[] = ["ipvs", "iptables", "nftables"];
 
 const LOADERS: Readonly<Partial<Record<ProxyMode, () => Promise<Mode>>>> = {
   iptables: async () => (await import("./iptables/backend.ts")).IPTABLES,
+  ipvs: async () => (await import("./ipvs/backend.ts")).IPVS,
 };
 
 /** Loads a mode. Throws an Error when this build has none of this name. */

@@ -33,7 +33,7 @@ inNamespace(import.meta.url, () => {
       entries: new Set(entries.slice(0, count)),
     });
     await ipset.restore(formatRestore(diffSets(new Map(), [wanted(5)]).changes));
-    await ipset.restore(`create ${GROWING} hash:ip family inet maxelem 17\n`);
+    await ipset.restore(`create ${GROWING.IPv4} hash:ip family inet maxelem 17\n`);
     const { changes } = diffSets(await ipset.save("KUBE-"), [wanted(70_000)]);
     await ipset.restore(formatRestore(changes));
     const sets = await ipset.save("KUBE-");

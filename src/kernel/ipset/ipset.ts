@@ -40,9 +40,10 @@ export function ipsetTool(runTool: Run = run): Ipset {
       try {
         await runIpset(runTool, { args: ["restore", "-exist"], stdin: lines });
       } catch (error) {
-        if (!lines.includes(`create ${GROWING} `) || !isLeftover(error)) throw error;
+        const growing = Object.values(GROWING).find((name) => lines.includes(`create ${name} `));
+        if (growing === undefined || !isLeftover(error)) throw error;
         // A run that was killed while a set grew.
-        await runIpset(runTool, { args: ["destroy", GROWING] });
+        await runIpset(runTool, { args: ["destroy", growing] });
         await runIpset(runTool, { args: ["restore", "-exist"], stdin: lines });
       }
     },

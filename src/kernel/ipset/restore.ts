@@ -4,14 +4,18 @@
  * @module
  */
 
+import type { IpFamily } from "../../model/ip.ts";
 import type { SetChange } from "./diff.ts";
 import { formatCreate } from "./values.ts";
 
 /**
- * The name under which a larger set is built before it takes the place of the one that is too
- * small. One after the other is built and gone again, so one name does.
+ * Names under which a larger set is built before it takes the place of the one that is too small:
+ * one per family, because both may be written at the same time.
  */
-export const GROWING = "KUBE-GROWING";
+export const GROWING: Readonly<Record<IpFamily, string>> = {
+  IPv4: "KUBE-GROWING",
+  IPv6: "KUBE-6-GROWING",
+};
 
 /** Everything in one text; "" when there is nothing to do. */
 export function formatRestore(changes: readonly SetChange[]): string {
@@ -25,14 +29,21 @@ export function formatDestroy(names: readonly string[]): string {
 
 function formatChange({ header, kind, add, remove }: SetChange): string {
   const { name } = header;
-  const target = kind === "replace" ? GROWING : name;
-  let text = "";
-  if (kind === "create") text += `${formatCreate(header)}\n`;
-  if (kind === "replace") text += `${formatCreate({ ...header, name: GROWING })}\n`;
-  // Removals first: what is replaced may need the room.
-  for (const entry of remove) text += `del ${target} ${entry}\n`;
-  for (const entry of add) text += `add ${target} ${entry}\n`;
-  // Rules go on meaning the name while the sets behind it change places.
-  if (kind === "replace") text += `swap ${GROWING} ${name}\ndestroy ${GROWING}\n`;
-  return text;
+  if (kind === "replace" && header.type !== "bitmap:port") {
+    const growing = GROWING[header.family];
+    // Rules go on meaning the name while the sets behind it change places.
+    return `${formatCreate({ ...header, name: growing })}\n` + formatEntries(growing, { add }) +
+      `swap ${growing} ${name}\ndestroy ${growing}\n`;
+  }
+  const create = kind === "create" ? `${formatCreate(header)}\n` : "";
+  return create + formatEntries(name, { add, remove });
+}
+
+/** Removals first: what is added may need the room. */
+function formatEntries(
+  name: string,
+  { add, remove = [] }: { add: readonly string[]; remove?: readonly string[] },
+): string {
+  return remove.map((entry) => `del ${name} ${entry}\n`).join("") +
+    add.map((entry) => `add ${name} ${entry}\n`).join("");
 }

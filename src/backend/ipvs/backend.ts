@@ -1,0 +1,219 @@
+/**
+ * The ipvs mode: what it needs of the host, and the backend of one family. FACTS 1.9.
+ *
+ * @module
+ */
+
+import { ipsetTool } from "../../kernel/ipset/ipset.ts";
+import { type Iptables, openIptables } from "../../kernel/iptables/iptables.ts";
+import { BLIND_MONITOR, type TableMonitor } from "../../kernel/iptables/monitor.ts";
+import { openTableMonitor } from "../../kernel/iptables/table_monitor.ts";
+import { atLeast } from "../../kernel/iptables/version.ts";
+import { type Ipvs, openIpvs } from "../../kernel/ipvs/ipvs.ts";
+import { type Links, openLinks } from "../../kernel/link/link.ts";
+import { SYSCTLS } from "../../kernel/procfs/sysctl.ts";
+import type { Logger } from "../../log.ts";
+import type { IpAddress } from "../../model/ip.ts";
+import type { Plan } from "../../model/plan.ts";
+import {
+  type Backend,
+  type BackendOptions,
+  type Mode,
+  SyncError,
+  type SyncReport,
+} from "../contract.ts";
+import { cleanup, removeLeftovers } from "./cleanup.ts";
+import { findDrift } from "./drift.ts";
+import type { IpvsHost } from "./host.ts";
+import {
+  checkIpset,
+  checkScheduler,
+  ensureDevice,
+  schedulerOf,
+  setSysctls,
+  setTimeouts,
+} from "./preflight.ts";
+import { Programmer } from "./programmer.ts";
+import { RuleWriter } from "./rule_writer.ts";
+import { SetWriter } from "./set_writer.ts";
+import type { Tally } from "./tally.ts";
+import { watchKernel } from "./watch.ts";
+import { type IpvsWish, type ModeFacts, renderWish } from "./wish.ts";
+
+/** How often real servers that drain are looked at. */
+const DRAIN_CHECK_MS = 3_000;
+/** Time after which services that the kernel refused are tried again. */
+const QUARANTINE_MS = 60_000;
+/** With up to this many services, those of others are looked for at each change. */
+const CHEAP_SERVICES = 500;
+
+/** Ipvs mode on this host. */
+export const IPVS: Mode = ipvsMode({
+  openIptables: (family) => openIptables(family),
+  openMonitor: openTableMonitor,
+  openIpvs,
+  openLinks,
+  ipset: ipsetTool(),
+  sysctls: SYSCTLS,
+});
+
+/** Ipvs mode on a host. */
+export function ipvsMode(host: IpvsHost): Mode {
+  return {
+    name: "ipvs",
+    open: (options) => openBackend(host, options),
+    cleanup: (options) => cleanup(host, options),
+    removeLeftovers: (options) => removeLeftovers(host, options),
+  };
+}
+
+/** What a backend works with. */
+interface Parts {
+  readonly options: BackendOptions;
+  readonly facts: ModeFacts;
+  readonly ipvs: Ipvs;
+  readonly links: Links;
+  readonly monitor: TableMonitor;
+  readonly programmer: Programmer;
+}
+
+/** The backend of one family. */
+class IpvsBackend implements Backend {
+  readonly #parts: Parts;
+  #wish: IpvsWish | undefined;
+  /** Addresses that were warned of. */
+  readonly #ownAddresses = new Set<IpAddress>();
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+  }
+
+  /** @inheritDoc */
+  async sync(plan: Plan): Promise<SyncReport> {
+    const { programmer, facts } = this.#parts;
+    const wish = renderWish(plan, { facts, previous: this.#wish });
+    if (wish !== this.#wish) this.#warnOfOwnAddresses(wish);
+    if (wish !== programmer.applied) this.#distrustIfDrifted();
+    this.#wish = wish;
+    const tally = await this.#program(wish);
+    if (tally.failures.length > 0) throw this.#failed(tally.failures);
+    return this.#report(tally);
+  }
+
+  /** @inheritDoc */
+  distrust(): void {
+    this.#parts.programmer.distrust();
+  }
+
+  /** @inheritDoc */
+  watch(onDrift: (what: string) => void, options: { signal: AbortSignal }): Promise<void> {
+    const periodMs = this.#parts.options.config.ipvs.syncPeriodMs;
+    return watchKernel(() => this.#look(), { ...options, onDrift, periodMs });
+  }
+
+  /** @inheritDoc */
+  close(): void {
+    const { ipvs, links, monitor } = this.#parts;
+    for (const door of [ipvs, links, monitor]) door[Symbol.dispose]();
+  }
+
+  async #program(wish: IpvsWish): Promise<Tally> {
+    try {
+      return await this.#parts.programmer.program(wish);
+    } catch (error) {
+      throw this.#failed([error instanceof Error ? error : new Error(String(error))]);
+    }
+  }
+
+  #failed(failures: readonly Error[]): SyncError {
+    const { family } = this.#parts.options;
+    // The same device stops several steps.
+    const byMessage = new Map(failures.map((failure) => [failure.message, failure]));
+    return new SyncError("ipvs", family, [...byMessage.values()]);
+  }
+
+  #report(tally: Tally): SyncReport {
+    const { quarantined, full, servicesChanged, bytesWritten, processes } = tally;
+    const report = { full, servicesChanged, bytesWritten, processes, quarantined };
+    if (this.#parts.programmer.drainCount > 0) return { ...report, resyncAfterMs: DRAIN_CHECK_MS };
+    return quarantined.length > 0 ? { ...report, resyncAfterMs: QUARANTINE_MS } : report;
+  }
+
+  /** What others changed; undefined when nothing is known or all is as it was written. */
+  #look(): string | undefined {
+    const { programmer, monitor, options, ...doors } = this.#parts;
+    if (programmer.applied === undefined) return undefined;
+    if (monitor.hasChanged() === true) return "somebody else changed the tables";
+    const { excludeCidrs } = options.config.ipvs;
+    const what = findDrift(programmer.applied, { ...doors, excludeCidrs });
+    return what === undefined ? undefined : `somebody else changed ${what}`;
+  }
+
+  /** A change is a good moment to look, as kube-proxy does at each of its syncs (IPVS-23). */
+  #distrustIfDrifted(): void {
+    const { programmer, options: { log, family, config: { ipvs } }, ...doors } = this.#parts;
+    const { applied } = programmer;
+    if (applied === undefined || applied.services.size > CHEAP_SERVICES) return;
+    const what = findDrift(applied, { ...doors, excludeCidrs: ipvs.excludeCidrs });
+    if (what === undefined) return;
+    log.info("Repairing what others changed", { family, what });
+    programmer.distrust();
+  }
+
+  #warnOfOwnAddresses({ services, place }: IpvsWish): void {
+    const { log, family } = this.#parts.options;
+    for (const { plan: { servicePort } } of services.values()) {
+      const { clusterIp, name } = servicePort;
+      if (!place.hostIps.has(clusterIp) || this.#ownAddresses.has(clusterIp)) continue;
+      this.#ownAddresses.add(clusterIp);
+      log.warn("ClusterIP is an address of this node, which loses its port to the Service", {
+        family,
+        servicePort: name.text,
+        clusterIp,
+      });
+    }
+  }
+}
+
+async function openBackend(host: IpvsHost, options: BackendOptions): Promise<Backend> {
+  const { family, config, log } = options;
+  await checkIpset(host.ipset);
+  const iptables = await host.openIptables(family);
+  using stack = new DisposableStack();
+  const ipvs = stack.use(host.openIpvs());
+  const links = stack.use(host.openLinks());
+  const scheduler = schedulerOf(config);
+  checkScheduler(ipvs, scheduler);
+  setSysctls(host.sysctls, config);
+  setTimeouts(ipvs, { config, log });
+  ensureDevice(links);
+  const monitor = stack.use(openMonitor(host, { iptables, log }));
+  const facts: ModeFacts = {
+    family,
+    // There is no such setting for ipvs: that of iptables mode counts.
+    masqueradeBit: config.iptables.masqueradeBit,
+    masqueradeAll: config.iptables.masqueradeAll,
+    randomFully: atLeast(iptables.version, [1, 6, 2]),
+  };
+  const { excludeCidrs } = config.ipvs;
+  const sets = new SetWriter(host.ipset, family);
+  const rules = new RuleWriter({ iptables, monitor, log });
+  const programmer = new Programmer({ family, scheduler, excludeCidrs, ipvs, links, sets, rules });
+  const { numbers, variant } = iptables.version;
+  log.v(2, "Opened ipvs", { family, scheduler, iptables: numbers.join("."), variant });
+  stack.move();
+  return new IpvsBackend({ options, facts, ipvs, links, monitor, programmer });
+}
+
+/** Without a monitor changes of rules are found by the verification only. */
+function openMonitor(
+  host: IpvsHost,
+  { iptables, log }: { iptables: Iptables; log: Logger },
+): TableMonitor {
+  try {
+    return host.openMonitor(iptables);
+  } catch (error) {
+    log.warn("Cannot notice changes of others at once", { family: iptables.family, error });
+    return BLIND_MONITOR;
+  }
+}

@@ -1,0 +1,34 @@
+/**
+ * Looks every now and then whether others changed something.
+ *
+ * @module
+ */
+
+/** Calls `look` after each period until abort; says what it found. */
+export async function watchKernel(
+  look: () => string | undefined,
+  { onDrift, periodMs, signal }: {
+    onDrift: (what: string) => void;
+    periodMs: number;
+    signal: AbortSignal;
+  },
+): Promise<void> {
+  while (!signal.aborted) {
+    await pause(periodMs, signal);
+    const what = signal.aborted ? undefined : look();
+    if (what !== undefined) onDrift(what);
+  }
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    signal.addEventListener("abort", done);
+    if (signal.aborted) done();
+  });
+}
