@@ -33,16 +33,16 @@ const MODES = ["iptables", "ipvs", "nftables"];
 const LOCAL_MODES = ["ClusterCIDR", "NodeCIDR", "BridgeInterface", "InterfaceNamePrefix"];
 
 const RULES: readonly Rule[] = [
-  row(`${IPTABLES}.MasqueradeBit`, (v) => within(v["iptables.masqueradeBit"], 0, 31)),
+  row(`${IPTABLES}.MasqueradeBit`, (v) => within(v["iptables.masqueradeBit"], [0, 31])),
   row(`${IPVS}.TCPTimeout`, onlyIn("ipvs", (v) => duration(v["ipvs.tcpTimeout"]))),
   row(`${IPVS}.TCPFinTimeout`, onlyIn("ipvs", (v) => duration(v["ipvs.tcpFinTimeout"]))),
   row(`${IPVS}.UDPTimeout`, onlyIn("ipvs", (v) => duration(v["ipvs.udpTimeout"]))),
   row(`${IPVS}.ExcludeCIDRs`, onlyIn("ipvs", (v) => cidrs(v["ipvs.excludeCIDRs"]))),
   row(
     `${NFTABLES}.MasqueradeBit`,
-    onlyIn("nftables", (v) => within(v["nftables.masqueradeBit"], 0, 31)),
+    onlyIn("nftables", (v) => within(v["nftables.masqueradeBit"], [0, 31])),
   ),
-  row(`${LINUX}.OOMScoreAdj`, (v) => within(v.oomScoreAdj, -1000, 1000)),
+  row(`${LINUX}.OOMScoreAdj`, (v) => within(v.oomScoreAdj, [-1000, 1000])),
   row(`${CONNTRACK}.MaxPerCore`, (v) => notNegative(v["conntrack.maxPerCore"])),
   row(`${CONNTRACK}.Min`, (v) => notNegative(v["conntrack.min"])),
   row(`${CONNTRACK}.TCPEstablishedTimeout`, (v) => duration(v["conntrack.tcpEstablishedTimeout"])),
@@ -55,7 +55,7 @@ const RULES: readonly Rule[] = [
   row("MinSyncPeriod", (v) => duration(periods(v).min ?? 0)),
   row("SyncPeriod", (v) => notBelowMin(periods(v))),
   row("ConfigSyncPeriod", (v) => moreThanZero(v.configSyncPeriod)),
-  row("BindAddress", (v) => parses(v.bindAddress, parseIp, "must be a valid IP address")),
+  row("BindAddress", (v) => parses(v.bindAddress, or(parseIp, "must be a valid IP address"))),
   row("HealthzBindAddress", (v) => parses(v.healthzBindAddress, parseBindAddress)),
   row("MetricsBindAddress", (v) => parses(v.metricsBindAddress, parseBindAddress)),
   row("HostnameOverride", (v) => notBlank(v.hostnameOverride)),
@@ -130,7 +130,7 @@ function notBelowMin({ sync, min = 0 }: { sync: number; min: number | undefined 
   };
 }
 
-function within(value: number, low: number, high: number): Violation {
+function within(value: number, [low, high]: readonly [number, number]): Violation {
   return value >= low && value <= high
     ? undefined
     : { value, reason: `must be within the range [${low}, ${high}]` };
@@ -166,20 +166,30 @@ function notBlank(value: string): Violation {
     : undefined;
 }
 
-/** `reason` defaults to what the parser says. */
-function parses(value: string, parse: (text: string) => unknown, reason?: string): Violation {
+/** A parser that says the same of everything it does not take. */
+function or(parse: (text: string) => unknown, reason: string): (text: string) => unknown {
+  return (text) => {
+    try {
+      return parse(text);
+    } catch (cause) {
+      throw cause instanceof SyntaxError ? new SyntaxError(reason, { cause }) : cause;
+    }
+  };
+}
+
+function parses(value: string, parse: (text: string) => unknown): Violation {
   try {
     parse(value);
     return undefined;
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
-    return { value, reason: reason ?? error.message };
+    return { value, reason: error.message };
   }
 }
 
 function cidrs(values: readonly string[]): Violation {
   return values
-    .map((value) => parses(value, parseCidr, "must be a valid CIDR"))
+    .map((value) => parses(value, or(parseCidr, "must be a valid CIDR")))
     .find((violation) => violation !== undefined);
 }
 

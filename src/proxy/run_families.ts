@@ -19,7 +19,7 @@ import type { OpenFamily } from "./families.ts";
 import { createFamilySync, firstSyncOf } from "./family.ts";
 import type { HostAddresses } from "./host_addresses.ts";
 import { syncPeriods } from "./periods.ts";
-import { plannerOptions } from "./planner_options.ts";
+import { plannerOptions } from "../config/planner_options.ts";
 import { Scheduler } from "./scheduler.ts";
 import type { Servers } from "./servers.ts";
 import { type OpenConntrack, StaleFlows } from "./stale_flows.ts";

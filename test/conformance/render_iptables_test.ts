@@ -25,7 +25,7 @@ import { SILENT } from "../../src/log.ts";
 import { IP_FAMILIES, type IpFamily, parseIp } from "../../src/model/ip.ts";
 import type { HostAddress } from "../../src/model/objects.ts";
 import { Planner } from "../../src/model/planner.ts";
-import { plannerOptions } from "../../src/proxy/planner_options.ts";
+import { plannerOptions } from "../../src/config/planner_options.ts";
 import { canonicalIptables } from "./canonical/iptables.ts";
 
 const CASES = new URL("./cases/", import.meta.url);

@@ -4,8 +4,8 @@
  * @module
  */
 
-import type { KubeProxyConfiguration } from "../config/types.ts";
-import { GATES } from "../config/gates.ts";
+import type { KubeProxyConfiguration } from "./types.ts";
+import { GATES } from "./gates.ts";
 import type { IpFamily } from "../model/ip.ts";
 import { familyOf, isUnspecified } from "../model/ip.ts";
 import type { DetectLocal } from "../model/node.ts";
