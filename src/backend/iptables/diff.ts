@@ -7,7 +7,7 @@
 
 import type { Chain, Edit } from "../../kernel/iptables/ruleset.ts";
 import { type Changes, orderRemovals, type RuleCounts } from "./changes.ts";
-import { emptyPatches, patchEdits } from "./portal_edits.ts";
+import { emptyPatches, patchEdits, patchService } from "./portal_edits.ts";
 import { type Portal, renderPortals } from "./portals.ts";
 import type { Ruleset, RuleTable, ServiceRules } from "./ruleset.ts";
 import { renderServiceChains } from "./service_chains.ts";
@@ -32,14 +32,9 @@ export function diffRulesets(applied: Applied, wish: Ruleset): Changes {
     const now = renderService(after);
     diffChains({ old: old.chains, now: now.chains, owner }, draft);
     owned.nat += ruleCount(now.chains) - ruleCount(old.chains);
-    for (const { table, chain, rule } of old.portals) {
-      draft.patches.get(`${table} ${chain}`)?.deleted.push({ rule, owner });
-      owned[table]--;
-    }
-    for (const { table, chain, rule } of now.portals) {
-      draft.patches.get(`${table} ${chain}`)?.added.push({ rule, owner });
-      owned[table]++;
-    }
+    patchService(draft.patches, { owner, old: old.portals, now: now.portals });
+    for (const { table } of old.portals) owned[table]--;
+    for (const { table } of now.portals) owned[table]++;
   }
   const patch = { patches: draft.patches, was: was.statics, wish };
   const statics = (table: RuleTable) => diffStatics(table, { was: was.statics, now: wish.statics });

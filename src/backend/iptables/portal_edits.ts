@@ -6,7 +6,7 @@
  */
 
 import type { Edit, Rule } from "../../kernel/iptables/ruleset.ts";
-import { PORTAL_CHAINS, renderPortals } from "./portals.ts";
+import { type Portal, PORTAL_CHAINS, renderPortals } from "./portals.ts";
 import type { Ruleset, RuleTable } from "./ruleset.ts";
 import { sameRules, type Statics } from "./statics.ts";
 
@@ -39,10 +39,24 @@ export type PortalPatches = ReadonlyMap<string, PortalPatch>;
 
 /** Patches that change nothing yet. */
 export function emptyPatches(): PortalPatches {
-  const chains = (["filter", "nat"] as const).flatMap((table) =>
-    PORTAL_CHAINS[table].map((chain) => `${table} ${chain}`)
-  );
-  return new Map(chains.map((key) => [key, { deleted: [], added: [] }]));
+  const keys = PORTALS.map(({ table, chain }) => `${table} ${chain}`);
+  return new Map(keys.map((key) => [key, { deleted: [], added: [] }]));
+}
+
+/**
+ * Adds to the patches what changes for one Service. Rules stay where they are as long as those of
+ * the Service keep their order: of two rules for one address the first one counts.
+ */
+export function patchService(
+  patches: PortalPatches,
+  { owner, old, now }: { owner: string; old: readonly Portal[]; now: readonly Portal[] },
+): void {
+  for (const at of PORTALS) {
+    const patch = patches.get(`${at.table} ${at.chain}`);
+    const { deleted, added } = blockPatch(at, { old: rulesIn(at, old), now: rulesIn(at, now) });
+    patch?.deleted.push(...deleted.map((rule) => ({ rule, owner })));
+    patch?.added.push(...added.map((rule) => ({ rule, owner })));
+  }
 }
 
 /** The edits of one table for these patches. */
@@ -51,7 +65,7 @@ export function patchEdits(
   { patches, was, wish }: { patches: PortalPatches; was: Statics; wish: Ruleset },
 ): readonly Edit[] {
   return PORTAL_CHAINS[table].flatMap((chain): readonly Edit[] => {
-    const { deleted, added } = withoutCommon(patches.get(`${table} ${chain}`));
+    const { deleted, added } = patches.get(`${table} ${chain}`) ?? { deleted: [], added: [] };
     if (deleted.length > MAX_DELETIONS) return rewriteChain({ table, chain }, wish);
     const at = { table, chain };
     return [
@@ -114,13 +128,26 @@ function tailEdits(
   ];
 }
 
-/** A rule that goes and comes again stays where it is. */
-function withoutCommon(patch: PortalPatch | undefined): PortalPatch {
-  if (patch === undefined || patch.deleted.length === 0) return patch ?? { deleted: [], added: [] };
-  const left = new Map<Rule, number>();
-  for (const { rule } of patch.deleted) left.set(rule, (left.get(rule) ?? 0) + 1);
-  const added = patch.added.filter(({ rule }) => !takeOne(left, rule));
-  return { deleted: patch.deleted.filter(({ rule }) => takeOne(left, rule)), added };
+const PORTALS: readonly PortalChain[] = (["filter", "nat"] as const).flatMap((table) =>
+  PORTAL_CHAINS[table].map((chain) => ({ table, chain }))
+);
+
+function rulesIn(at: PortalChain, portals: readonly Portal[]): readonly Rule[] {
+  return portals.filter(({ table, chain }) => table === at.table && chain === at.chain)
+    .map(({ rule }) => rule);
+}
+
+/** How the rules of one Service in one chain change. */
+function blockPatch(
+  at: PortalChain,
+  { old, now }: { old: readonly Rule[]; now: readonly Rule[] },
+): { deleted: readonly Rule[]; added: readonly Rule[] } {
+  if (sameRules(old, now)) return { deleted: [], added: [] };
+  const added = now.filter((rule) => !old.includes(rule));
+  const kept = old.filter((rule) => now.includes(rule));
+  const result = mayHaveTail(at) ? [...added, ...kept] : [...kept, ...added];
+  if (!sameRules(result, now)) return { deleted: old, added: now };
+  return { deleted: old.filter((rule) => !now.includes(rule)), added };
 }
 
 /** Takes one of the rules that are left; false when there is none. */

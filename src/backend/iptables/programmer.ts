@@ -119,11 +119,13 @@ export class Programmer {
       const target = this.quarantine.holdBack(wish, { last: this.#last, held });
       const refusal = await this.#attempt(target, tally);
       if (refusal === undefined) return;
-      const { named, suspects } = blame(refusal);
+      const { named, suspects } = this.#blame(refusal, target);
       const [first] = suspects;
-      if (tally.attempts >= MAX_ATTEMPTS || first === undefined) throw refusal.error;
+      if (tally.attempts >= MAX_ATTEMPTS) throw refusal.error;
       if (named.length > 0) {
         for (const key of named) this.#setAside(key, { wish, error: refusal.error });
+      } else if (first === undefined) {
+        throw refusal.error;
       } else if (suspects.length === 1) {
         tentative.set(first, refusal.error);
         this.#setAside(first, { wish, error: refusal.error });
@@ -211,6 +213,21 @@ export class Programmer {
     });
   }
 
+  /**
+   * Whose rules were refused: named by line, or suspected because they change and were in the same
+   * restore.
+   */
+  #blame(
+    { error, restore }: Refusal,
+    target: Ruleset,
+  ): { named: readonly string[]; suspects: readonly string[] } {
+    const named = error.lines.map(restore.ownerOfLine).filter((owner) => owner !== undefined);
+    const suspects = restore.owners.filter((key) =>
+      target.services.get(key) !== this.#last?.services.get(key)
+    );
+    return { named: [...new Set(named)], suspects };
+  }
+
   #setAside(key: string, { wish, error }: { wish: Ruleset; error: RestoreError }): void {
     this.quarantine.add(key, { rules: wish.services.get(key), reason: error.message });
     this.#log.warn("Setting a service aside, the kernel refuses its rules", {
@@ -219,12 +236,4 @@ export class Programmer {
       error,
     });
   }
-}
-
-/** Whose rules were refused: named by line, or suspected because they were in the same restore. */
-function blame(
-  { error, restore }: Refusal,
-): { named: readonly string[]; suspects: readonly string[] } {
-  const named = error.lines.map(restore.ownerOfLine).filter((owner) => owner !== undefined);
-  return { named: [...new Set(named)], suspects: restore.owners };
 }

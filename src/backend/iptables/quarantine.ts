@@ -12,6 +12,8 @@ interface Refused {
   /** What the kernel would not take; undefined: it would not let go of the service. */
   readonly rules: ServiceRules | undefined;
   readonly reason: string;
+  /** The rules it had before were refused too, so it has none. */
+  readonly isDropped: boolean;
 }
 
 /** Who is set aside, by ServicePortName.key. */
@@ -28,9 +30,9 @@ export class Quarantine {
     return [...this.#refused].map(([key, { reason }]) => ({ key, reason }));
   }
 
-  /** Sets a service aside. */
-  add(key: string, refused: Refused): void {
-    this.#refused.set(key, refused);
+  /** Sets a service aside; at the second time the rules it had before go as well. */
+  add(key: string, refused: Omit<Refused, "isDropped">): void {
+    this.#refused.set(key, { ...refused, isDropped: this.#refused.has(key) });
   }
 
   /** Lets services try again; all of them without argument. */
@@ -53,10 +55,15 @@ export class Quarantine {
   ): Ruleset {
     if (this.#refused.size === 0 && held.size === 0) return wish;
     const services = new Map(wish.services);
-    for (const key of [...this.#refused.keys(), ...held]) {
-      const before = last?.services.get(key);
+    const hold = (key: string, before: ServiceRules | undefined) => {
       if (before === undefined) services.delete(key);
       else services.set(key, before);
+    };
+    for (const key of held) hold(key, last?.services.get(key));
+    for (const [key, { rules, isDropped }] of this.#refused) {
+      const before = last?.services.get(key);
+      // What the kernel took once it need not take again: its modules may have changed.
+      hold(key, isDropped || before === rules ? undefined : before);
     }
     return { ...wish, services };
   }
