@@ -14,4 +14,4 @@ export const VIPD_VERSION = "0.1.0";
 const COMMIT = "0000000000000000000000000000000000000000";
 
 /** What this program was built from: a commit, `…-dirty` behind it for more than that, or "source". */
-export const VIPD_COMMIT = /^0+$/.test(COMMIT) ? "source" : COMMIT;
+export const VIPD_COMMIT: string = /^0+$/.test(COMMIT) ? "source" : COMMIT;

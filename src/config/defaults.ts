@@ -15,8 +15,8 @@ import {
   type Settings,
 } from "./fields.ts";
 
-/** Fields without a default of their own. */
-type Open = "iptables.minSyncPeriod" | "ipvs.minSyncPeriod" | "nftables.minSyncPeriod";
+/** Fields without a default: vipd chooses. */
+export type Open = "iptables.minSyncPeriod" | "ipvs.minSyncPeriod" | "nftables.minSyncPeriod";
 
 /** A value for every field. */
 export type Values = {
