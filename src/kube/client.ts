@@ -19,8 +19,8 @@ const PAGE_SIZE = 500;
 /** A server that is silent for this long while it answers is as good as gone. */
 const REPLY_TIMEOUT_MS = 60_000;
 
-/** Bookmarks come about once a minute, so a watch is never silent for long. */
-const WATCH_IDLE_TIMEOUT_MS = 4 * 60_000;
+/** Bookmarks come about once a minute, so a watch that is silent for longer has lost its server. */
+const WATCH_IDLE_TIMEOUT_MS = 150_000;
 
 /** One page of a list. */
 export interface ListPage {
@@ -29,7 +29,8 @@ export interface ListPage {
   readonly resourceVersion: string;
 }
 
-type Query = Readonly<Record<string, string>>;
+/** Parameters of a request by name. */
+export type Query = Readonly<Record<string, string>>;
 
 /** What {@linkcode ApiClient} is built on. */
 export interface ApiClientOptions {
@@ -159,6 +160,12 @@ interface Request {
 }
 
 function unanswered({ method, path }: Request, cause: unknown): ApiError {
-  const message = cause instanceof Error ? cause.message : String(cause);
+  const message = describe(cause);
   return new ApiError(method, path, { status: 0, reason: "", message, retryAfterMs: 0, cause });
+}
+
+/** Errors of several addresses in one have no message, only a code. */
+function describe(cause: unknown): string {
+  if (!(cause instanceof Error)) return String(cause);
+  return cause.message || ("code" in cause ? String(cause.code) : cause.name);
 }
