@@ -16,10 +16,14 @@ const EFFECTFUL: readonly string[] = [
   "src/kernel/libc/libc.ts", // dlopen
   "src/kernel/libc/signals.ts", // a pointer for the C library
   "src/kernel/netlink/libnl.ts", // dlopen
+  "src/kernel/nft/netlink_open.ts", // lets other work go on between transactions
   "src/kernel/nft/tool.ts", // a child process that stays
   "src/kernel/systemd/notify.ts", // the socket of systemd
+  "src/kube/api_source.ts", // starts what follows the API server
   "src/kube/credentials.ts", // token files
+  "src/kube/directory_changes.ts", // inotify
   "src/kube/explain_tls.ts", // asks a server for its certificate
+  "src/kube/manifests.ts", // reads files
   "src/kube/system_clock.ts", // time and chance
   "src/proxy/system_clock.ts", // time that nobody turns back
   "src/server/listen.ts", // HTTP servers

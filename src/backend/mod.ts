@@ -14,6 +14,7 @@ export const PROXY_MODES: readonly ProxyMode[] = ["ipvs", "iptables", "nftables"
 const LOADERS: Readonly<Partial<Record<ProxyMode, () => Promise<Mode>>>> = {
   iptables: async () => (await import("./iptables/backend.ts")).IPTABLES,
   ipvs: async () => (await import("./ipvs/backend.ts")).IPVS,
+  nftables: async () => (await import("./nftables/backend.ts")).NFTABLES,
 };
 
 /** Loads a mode. Throws an Error when this build has none of this name. */

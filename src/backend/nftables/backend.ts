@@ -13,13 +13,15 @@ import type { TableName } from "../../kernel/nft/values.ts";
 import type { Logger } from "../../log.ts";
 import type { IpFamily } from "../../model/ip.ts";
 import type { Plan, ServicePlan } from "../../model/plan.ts";
-import { type Backend, SyncError, type SyncReport } from "../contract.ts";
+import { type Backend, type Mode, SyncError, type SyncReport } from "../contract.ts";
 import { Applied, type Unusable } from "./applied.ts";
+import { removeTables, TABLE_NAME } from "./cleanup.ts";
 import { contextOf } from "./context.ts";
 import { FOUND } from "./claims.ts";
 import { NO_PART, type Part } from "./desired.ts";
 import type { PartChange } from "./diff.ts";
 import { observeTable } from "./observe.ts";
+import { checkKernel, openNft } from "./preflight.ts";
 import { Program } from "./program.ts";
 import { StaleChains } from "./stale_chains.ts";
 
@@ -48,7 +50,7 @@ export class NftablesBackend implements Backend {
 
   constructor(options: NftablesOptions) {
     this.#options = options;
-    this.#table = { family: options.family === "IPv4" ? "ip" : "ip6", name: "kube-proxy" };
+    this.#table = { family: options.family === "IPv4" ? "ip" : "ip6", name: TABLE_NAME };
   }
 
   async sync(plan: Plan): Promise<SyncReport> {
@@ -177,3 +179,31 @@ export class NftablesBackend implements Backend {
 function isChanged({ was, wish }: PartChange): boolean {
   return wish.chains.some((chain) => !was.chains.includes(chain));
 }
+
+/** Mode nftables. */
+export const NFTABLES: Mode = {
+  name: "nftables",
+
+  async open({ family, config, log }) {
+    checkKernel();
+    const nft = await openNft(config.vipd.nftables.writer, { log });
+    return new NftablesBackend({ family, nft, config: config.nftables, log });
+  },
+
+  async cleanup({ config, log }) {
+    let nft: Nft;
+    try {
+      nft = await openNft(config.vipd.nftables.writer, { log });
+    } catch (error) {
+      if (error instanceof NftError && error.errno === "EPERM") return [error];
+      // Where nothing can be written, nothing was.
+      log.v(2, "Cannot look for nftables rules", { error });
+      return [];
+    }
+    try {
+      return await removeTables(nft);
+    } finally {
+      nft.close();
+    }
+  },
+};

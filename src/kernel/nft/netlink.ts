@@ -109,6 +109,11 @@ export class NetlinkNft implements Nft {
     }
   }
 
+  /** Asks the kernel anything. Throws {@linkcode NftError} when it does not answer us. */
+  probe(): void {
+    this.#generation();
+  }
+
   close(): void {
     this.#options.channel[Symbol.dispose]();
   }
