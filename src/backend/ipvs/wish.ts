@@ -74,6 +74,8 @@ function renderRules(
     for (const [set] of entries) used.add(set);
     outFilterRules.push(...rules);
   }
+  // They only drop, so their order is free: sorted they are the same whatever comes first.
+  outFilterRules.sort();
   const all: RuleFacts = { ...facts, isUsed: (set) => used.has(set), outFilterRules };
   return { nat: natChains(all), filter: filterChains(all) };
 }

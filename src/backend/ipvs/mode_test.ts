@@ -1,0 +1,119 @@
+import { deepStrictEqual, rejects, strictEqual } from "node:assert/strict";
+import { plainVirtualServer } from "../../kernel/ipvs/values.ts";
+import { parseCidr, parseIp } from "../../model/ip.ts";
+import { removalEdits } from "./cleanup.ts";
+import { config, Stage, web } from "../../../test/support/ipvs_stage.ts";
+
+Deno.test("open() sets what virtual servers need (IPVS-03)", async () => {
+  const stage = new Stage();
+  await stage.start();
+  stage.sysctls.delete("kernel/osrelease");
+  deepStrictEqual(Object.fromEntries(stage.sysctls), {
+    "net/ipv4/vs/conntrack": "1",
+    "net/ipv4/vs/expire_nodest_conn": "1",
+    "net/ipv4/vs/expire_quiescent_template": "1",
+    "net/ipv4/ip_forward": "1",
+  });
+});
+
+const RELEASES = [["4.0.9", undefined], ["4.1.0", "0"], ["5.8.18-x", "0"], ["5.9.0", undefined]];
+for (const [release = "", mode] of RELEASES) {
+  Deno.test(`open() on kernel ${release}: conn_reuse_mode is ${mode}`, async () => {
+    const stage = new Stage();
+    stage.sysctls.set("kernel/osrelease", release);
+    await stage.start();
+    strictEqual(stage.sysctls.get("net/ipv4/vs/conn_reuse_mode"), mode);
+  });
+}
+
+Deno.test("open() makes the node answer ARP as strictARP wants", async () => {
+  const stage = new Stage();
+  await stage.start({ strictArp: true });
+  strictEqual(stage.sysctls.get("net/ipv4/conf/all/arp_ignore"), "1");
+  strictEqual(stage.sysctls.get("net/ipv4/conf/all/arp_announce"), "2");
+});
+
+Deno.test("open() sets timeouts that are given and leaves the others (IPVS-04)", async () => {
+  const stage = new Stage();
+  await stage.start({ udpTimeoutMs: 250_000 });
+  deepStrictEqual(stage.ipvs.timeouts, { tcpSeconds: 900, tcpFinSeconds: 120, udpSeconds: 250 });
+});
+
+Deno.test("open() refuses a scheduler that the kernel does not have, and says how to get it", async () => {
+  const stage = new Stage();
+  await rejects(stage.start({ scheduler: "fo" }), /"fo": .*modprobe ip_vs_fo/);
+  strictEqual(stage.ipvs.servers.size, 0);
+});
+
+Deno.test("open() refuses an ipset that is too old", async () => {
+  const stage = new Stage();
+  stage.ipset.version = () => Promise.resolve("4.5");
+  await rejects(stage.start(), /ipset 4.5 is too old/);
+});
+
+Deno.test("scheduler mh takes ports into account (IPVS-17)", async () => {
+  const stage = new Stage();
+  await stage.start({ scheduler: "mh" });
+  stage.put("web", { affinitySeconds: 60, endpoints: ["10.0.1.1"] });
+  await stage.sync();
+  const server = stage.ipvs.servers.get(web("172.30.0.1"))?.server;
+  deepStrictEqual([server?.scheduler, server?.flags, server?.timeoutSeconds], ["mh", 0x11, 60]);
+});
+
+Deno.test("cleanup() leaves nothing of ours and all of others", async () => {
+  const stage = new Stage();
+  const ports = [{ name: "http", protocol: "TCP", port: 80, nodePort: 30080 }] as const;
+  stage.put("web", { ports, externalIps: [parseIp("192.168.0.2")], endpoints: ["10.0.1.1"] });
+  await stage.sync();
+  const foreign = { ip: parseIp("203.0.113.77"), protocol: "TCP", port: 80 } as const;
+  const excluded = { ip: parseIp("192.168.0.2"), protocol: "TCP", port: 30080 } as const;
+  const server = plainVirtualServer(foreign, "rr");
+  stage.ipvs.apply([{ kind: "add-virtual-server", server }]);
+  const settings = config({ excludeCidrs: [parseCidr("192.168.0.0/24")] });
+  deepStrictEqual(await stage.mode.cleanup({ config: settings, log: stage.log }), []);
+  deepStrictEqual([...stage.ipvs.servers.keys()].sort(), [
+    `${excluded.ip}:30080/TCP`,
+    `${excluded.ip}:80/TCP`,
+    "203.0.113.77:80/TCP",
+  ]);
+  deepStrictEqual(await stage.mode.cleanup({ config: config(), log: stage.log }), []);
+  deepStrictEqual([stage.ipset.sets.size, stage.links.links.size], [0, 0]);
+  for (const table of (await stage.iptables.save()).values()) {
+    for (const [chain, rules] of table) {
+      deepStrictEqual([chain.startsWith("KUBE-"), rules.length], [false, 0]);
+    }
+  }
+});
+
+Deno.test("cleanup() of a node without anything of ours opens nothing", async () => {
+  const stage = new Stage();
+  deepStrictEqual(await stage.mode.cleanup({ config: config(), log: stage.log }), []);
+  deepStrictEqual(stage.steps, []);
+});
+
+Deno.test("removalEdits() beside iptables mode spares the chains both have", () => {
+  const services = '-m comment --comment "kubernetes service portals" -j KUBE-SERVICES';
+  const chains = new Map([
+    ["PREROUTING", [services]],
+    ["KUBE-SERVICES", ["-d 10.96.0.1/32 -j KUBE-SVC-A"]],
+    ["KUBE-SVC-A", ["-j KUBE-MARK-MASQ"]],
+    ["KUBE-MARK-MASQ", ["-j MARK --set-xmark 0x4000/0x4000"]],
+    ["KUBE-NODE-PORT", ["-p tcp -j KUBE-MARK-MASQ"]],
+    ["KUBE-LOAD-BALANCER", ["-j KUBE-MARK-MASQ"]],
+  ]);
+  const names = (spares: "nothing" | "shared chains"): string[] =>
+    removalEdits(chains, { table: "nat", spares }).edits.map(({ kind, chain }) =>
+      `${kind} ${chain}`
+    );
+  deepStrictEqual(names("shared chains"), [
+    "remove KUBE-NODE-PORT",
+    "remove KUBE-LOAD-BALANCER",
+  ]);
+  // KUBE-MARK-MASQ stays: a chain that iptables mode left still leads to it.
+  deepStrictEqual(names("nothing"), [
+    "delete PREROUTING",
+    "remove KUBE-NODE-PORT",
+    "remove KUBE-LOAD-BALANCER",
+    "remove KUBE-SERVICES",
+  ]);
+});
