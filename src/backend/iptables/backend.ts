@@ -21,7 +21,7 @@ import {
   SyncError,
   type SyncReport,
 } from "../contract.ts";
-import { cleanupFamily } from "./cleanup.ts";
+import { cleanupFamily, type Spares } from "./cleanup.ts";
 import { LOCALHOST_COUNTER } from "./portals.ts";
 import { Programmer } from "./programmer.ts";
 import { renderRuleset } from "./render.ts";
@@ -61,7 +61,11 @@ export function iptablesMode(host: Host): Mode {
   return {
     name: "iptables",
     open: (options) => openBackend(host, options),
-    cleanup: (options) => cleanup(host, options),
+    cleanup: (options) => cleanup(host, { ...options, spares: "nothing" }),
+    removeLeftovers: (options) => {
+      const spares = options.active === "ipvs" ? "what ipvs mode uses" : "nothing";
+      return cleanup(host, { ...options, spares });
+    },
   };
 }
 
@@ -191,10 +195,14 @@ function isZero(value: string | undefined): boolean {
   return value === undefined || value === "0";
 }
 
-async function cleanup(host: Host, { log }: CleanupOptions): Promise<readonly Error[]> {
+async function cleanup(
+  host: Host,
+  { log, spares }: CleanupOptions & { readonly spares: Spares },
+): Promise<readonly Error[]> {
   const errors: Error[] = [];
   for (const family of IP_FAMILIES) {
-    errors.push(...await cleanupFamily(() => host.openIptables(family), { family, log }));
+    const open = () => host.openIptables(family);
+    errors.push(...await cleanupFamily(open, { family, log, spares }));
   }
   return errors;
 }

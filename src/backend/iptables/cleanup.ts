@@ -27,6 +27,15 @@ const OWN_CHAINS: Readonly<Partial<Record<TableName, readonly string[]>>> = {
   mangle: [CANARY_CHAIN],
 };
 
+/** Chains that ipvs mode has by the same names, and fills with rules of its own. */
+const CHAINS_OF_IPVS: Readonly<Partial<Record<TableName, readonly string[]>>> = {
+  filter: ["KUBE-FORWARD", "KUBE-PROXY-FIREWALL"],
+  nat: ["KUBE-SERVICES", "KUBE-POSTROUTING", MARK_MASQ_CHAIN],
+};
+
+/** What stays: all that ipvs mode has too, or nothing. */
+export type Spares = "nothing" | "what ipvs mode uses";
+
 /** What has to go from one table, in two commits. */
 export interface CleanupEdits {
   readonly jumps: readonly Edit[];
@@ -38,7 +47,7 @@ export interface CleanupEdits {
 /** Cleans the tables of one family. Returns what went wrong; a missing tool is not wrong. */
 export async function cleanupFamily(
   open: () => Promise<Iptables>,
-  { family, log }: { family: IpFamily; log: Logger },
+  { family, log, spares = "nothing" }: { family: IpFamily; log: Logger; spares?: Spares },
 ): Promise<readonly Error[]> {
   const errors: Error[] = [];
   const attempt = async <T>(action: () => Promise<T>): Promise<T | undefined> => {
@@ -54,7 +63,7 @@ export async function cleanupFamily(
   const tables = iptables && await attempt(() => iptables.save());
   if (iptables === undefined || tables === undefined) return errors;
   for (const [table, chains] of tables) {
-    const edits = cleanupEdits(table, chains);
+    const edits = cleanupEdits(chains, { table, spares });
     const removed = edits.inUse === undefined ? edits.chains : [];
     for (const step of [edits.jumps, removed]) {
       if (step.length > 0) await attempt(() => restoreTable(iptables, { table, edits: step }));
@@ -66,14 +75,20 @@ export async function cleanupFamily(
 }
 
 /** What of this mode is in a table. */
-export function cleanupEdits(table: TableName, chains: Table): CleanupEdits {
+export function cleanupEdits(
+  chains: Table,
+  { table, spares }: { table: TableName; spares: Spares },
+): CleanupEdits {
+  const spared = spares === "nothing" ? [] : CHAINS_OF_IPVS[table] ?? [];
   const jumps = JUMPS
     .filter((jump) => jump.table === table && jump.to !== FIREWALL_CHAIN)
+    // Where the chain is shared the jump is too, but for those to the firewall of load balancers.
+    .filter(({ to }) => !spared.includes(to) || to === "KUBE-PROXY-FIREWALL")
     .flatMap(({ from, rule }) => {
       const times = chains.get(from)?.filter((each) => each === rule).length ?? 0;
       return Array<Edit>(times).fill({ kind: "delete", chain: from, rule });
     });
-  const own = [...chains.keys()].filter((name) => isOwn(table, name));
+  const own = [...chains.keys()].filter((name) => isOwn(table, name) && !spared.includes(name));
   return {
     jumps,
     chains: own.map((chain): Edit => ({ kind: "remove", chain })),

@@ -41,6 +41,35 @@ Deno.test("cleanupFamily() leaves what the kubelet and others need", async () =>
   ok(!tables.get("mangle")?.has("KUBE-PROXY-CANARY"));
 });
 
+Deno.test("cleanupFamily() spares what ipvs mode, which is active, has too (CLEAN-02)", async () => {
+  const { iptables } = await running();
+  // ipvs mode has filled the chains of the same name with rules of its own.
+  await iptables.restore("*nat\n:KUBE-SERVICES - [0:0]\n-A KUBE-SERVICES -j RETURN\nCOMMIT\n");
+  const spares = "what ipvs mode uses";
+  const errors = await cleanupFamily(() => Promise.resolve(iptables), {
+    family: "IPv4",
+    log: SILENT,
+    spares,
+  });
+  deepStrictEqual(errors, []);
+  const tables = await iptables.save();
+  deepStrictEqual(
+    [...tables.get("nat")?.keys() ?? []].filter((name) => /^KUBE/.test(name)).sort(),
+    [
+      "KUBE-MARK-MASQ",
+      "KUBE-POSTROUTING",
+      "KUBE-SERVICES",
+    ],
+  );
+  strictEqual(tables.get("nat")?.get("OUTPUT")?.length, 1);
+  strictEqual(tables.get("nat")?.get("POSTROUTING")?.length, 1);
+  const filter = [...tables.get("filter")?.keys() ?? []].filter((name) => /^KUBE/.test(name));
+  deepStrictEqual(filter.sort(), ["KUBE-FIREWALL", "KUBE-FORWARD", "KUBE-PROXY-FIREWALL"]);
+  deepStrictEqual(tables.get("filter")?.get("FORWARD")?.map((rule) => /-j (\S+)/.exec(rule)?.[1]), [
+    "KUBE-FORWARD",
+  ]);
+});
+
 Deno.test("cleanupFamily() of a clean node writes nothing", async () => {
   const { iptables } = await running();
   await cleanup(iptables);
