@@ -44,9 +44,13 @@ export function touchedChains({ chains, shared, removals }: Changes): ReadonlySe
   return touched;
 }
 
+/** A commit costs about as much as what is quadratic in this many parts put together. */
+const PARTS_IN_ONE = 2;
+
 /**
- * The texts to restore, one after the other. With everything in `maxLines` it is a single one.
- * Otherwise service chains come first in parts: iptables-nft-restore is quadratic in its input.
+ * The texts to restore, one after the other. A burst of changes is a single one. What is much more
+ * than `maxLines` has service chains first, in parts: iptables-nft-restore is quadratic in its
+ * input.
  */
 export function* restoresOf(
   changes: Changes,
@@ -54,7 +58,7 @@ export function* restoresOf(
 ): Generator<RestoreText> {
   const { chains, shared, removals } = changes;
   const all = [...chains, ...shared.nat, ...removals];
-  if (lineCount(all) <= maxLines) {
+  if (lineCount(all) <= PARTS_IN_ONE * maxLines) {
     yield* formatNonEmpty(tablesOf(changes, all));
     return;
   }

@@ -57,6 +57,7 @@ type ChangedService = [
 ];
 
 function* changedServices(was: Ruleset, wish: Ruleset): Generator<ChangedService> {
+  if (was.services === wish.services) return;
   let kept = 0;
   for (const [key, after] of wish.services) {
     const before = was.services.get(key);

@@ -26,8 +26,10 @@ export interface Ruleset {
   readonly statics: Statics;
   /** That of services made from now on. */
   readonly style: ServiceStyle;
-  /** By ServicePortName.key. */
+  /** By ServicePortName.key. Same map: same rules. */
   readonly services: ReadonlyMap<string, ServiceRules>;
+  /** What the services were made from: a pass over an unchanged plan costs nothing. */
+  readonly plans: ReadonlyMap<string, ServicePlan>;
 }
 
 /** Tables that hold rules of ours. */
