@@ -192,8 +192,15 @@ function vipdOptions(room: Room): VipdOptions {
       clientConnection: { kubeconfig },
       metricsBindAddress: "127.0.0.1:10249",
       healthzBindAddress: "0.0.0.0:10256",
+      ...nftablesWriter(),
     },
   };
+}
+
+/** VIPD_NFTABLES_WRITER=nft runs the suite with the nft tool in place of netlink. */
+function nftablesWriter(): { readonly vipd?: object } {
+  const writer = Deno.env.get("VIPD_NFTABLES_WRITER");
+  return writer === undefined ? {} : { vipd: { nftables: { writer } } };
 }
 
 async function isReady({ vipd }: Room): Promise<true | undefined> {
