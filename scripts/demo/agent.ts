@@ -49,8 +49,8 @@ export interface AgentReply {
   readonly atMs?: number;
 }
 
-/** So many answers in a row make a state: chance alone would not. */
-const STEADY_ANSWERS = 40;
+/** So many replies in a row make a state: chance alone would not. */
+const STEADY: Readonly<Record<Goal["kind"], number>> = { seen: 1, only: 40, gone: 4 };
 const WAIT_LIMIT_MS = 15_000;
 
 async function handle(request: AgentRequest): Promise<Omit<AgentReply, "id">> {
@@ -69,7 +69,7 @@ async function waitFor(
   { question, goal }: { question: Question; goal: Goal },
 ): Promise<number> {
   const client = openClient(question);
-  const needed = goal.kind === "seen" ? 1 : STEADY_ANSWERS;
+  const needed = STEADY[goal.kind];
   let since = nowMs();
   let count = 0;
   try {

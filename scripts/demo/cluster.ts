@@ -8,12 +8,21 @@
 import { parse, stringify } from "yaml";
 import type { ProxyMode } from "../../src/config/types.ts";
 import { type Network, openNetwork } from "../../test/support/netns.ts";
+import { legacyIptablesPath } from "../../test/support/tools.ts";
 import { VIPD_PERMISSIONS } from "../vipd_permissions.ts";
 import { Agent } from "./agent_handle.ts";
+import { isInside } from "./screen.ts";
 import { API_ADDRESS, demoTopology, type Place, PLACES, PODS } from "./topology.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
 const READY_LIMIT_MS = 20_000;
+/** user-mode-linux is slow. */
+const INSIDE_READY_LIMIT_MS = 90_000;
+
+/** Something does not start; the message shows the end of its log. */
+export class DemoError extends Error {
+  override readonly name = "DemoError";
+}
 
 /** How a cluster is made. */
 export interface ClusterOptions {
@@ -52,7 +61,7 @@ export async function openCluster(
   const api = startApi(network, directory);
   await servePods(agents, hasIpv6);
   const url = await api;
-  serversDone(`API at ${url} has examples/*.yaml; HTTP, UDP in 4 pods`);
+  serversDone(`API at ${url}, HTTP and UDP in 4 pods`);
   const vipdDone = onStep("vipd", `starting vipd in mode ${options.mode}`);
   const vipdCommand = await startVipd(network, options);
   await waitReady(agents["node-a"], directory);
@@ -112,13 +121,13 @@ async function startVipd(network: Network, options: ClusterOptions): Promise<rea
     stringify(Object.assign({}, example, { mode, clientConnection })),
   );
   const command = [...vipdExecutable(), "--config", config, "-v=2"];
-  network.spawn(
-    "node-a",
-    ["sh", "-c", 'exec "$@" >"$0" 2>&1', `${directory}/vipd.log`, ...command],
-    {
-      stdin: "null",
-    },
-  ).unref();
+  // The kernel of user-mode-linux has no nf_tables for IPv4.
+  const env = isInside() ? { PATH: await legacyIptablesPath(`${directory}/tools`) } : {};
+  const log = `${directory}/vipd.log`;
+  network.spawn("node-a", ["sh", "-c", 'exec "$@" >"$0" 2>&1', log, ...command], {
+    stdin: "null",
+    env,
+  }).unref();
   return command;
 }
 
@@ -147,14 +156,15 @@ async function waitFor(
   ask: () => Promise<string | undefined>,
 ): Promise<string> {
   const end = child && watchEnd(child);
-  for (const begin = performance.now(); performance.now() - begin < READY_LIMIT_MS;) {
+  const limitMs = isInside() ? INSIDE_READY_LIMIT_MS : READY_LIMIT_MS;
+  for (const begin = performance.now(); performance.now() - begin < limitMs;) {
     const answer = await ask();
     if (answer !== undefined) return answer;
     if (end?.hasEnded) break;
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
   const tail = (await readIfThere(log)).trim().split("\n").slice(-15).join("\n");
-  throw new Error(`Cannot start ${what}:\n${tail}`);
+  throw new DemoError(`Cannot start ${what}. The end of its log:\n${tail}`);
 }
 
 function watchEnd(child: Deno.ChildProcess): { readonly hasEnded: boolean } {

@@ -18,6 +18,8 @@ export interface Verdict {
 
 /** A pod that is picked by chance gets less than this share of its part once in some 10,000 runs. */
 const LEAST_SHARE = 0.35;
+/** With fewer questions for each pod chance is rough: then one hit is enough. */
+const FAIR_COUNT = 40;
 
 /** Compares. */
 export function judge(check: Check, tally: Tally): Verdict {
@@ -31,8 +33,9 @@ function problemOf({ expects, count }: Check, { hits }: Tally): string {
     case "spread": {
       const strange = who.filter((name) => !expects.pods.includes(name));
       if (strange.length > 0) return `expected only ${expects.pods.join(", ")}`;
-      const least = Math.floor((count / expects.pods.length) * leastShare(count, expects.pods));
-      const starved = expects.pods.filter((pod) => (hits[pod] ?? 0) < Math.max(1, least));
+      const part = count / expects.pods.length;
+      const least = part < FAIR_COUNT ? 1 : part * LEAST_SHARE;
+      const starved = expects.pods.filter((pod) => (hits[pod] ?? 0) < least);
       return starved.length > 0 ? `too few hits for ${starved.join(", ")}` : "";
     }
     case "one":
@@ -42,11 +45,6 @@ function problemOf({ expects, count }: Check, { hits }: Tally): string {
     case "text":
       return who.every((text) => expects.pattern.test(text)) ? "" : `expected ${expects.shown}`;
   }
-}
-
-/** With few questions chance is rough: then one hit is enough. */
-function leastShare(count: number, pods: readonly string[]): number {
-  return count / pods.length >= 40 ? LEAST_SHARE : 0;
 }
 
 function clientProblem({ client }: Check, { clients }: Tally): string {
@@ -62,7 +60,7 @@ function describe({ expects, client }: Check, tally: Tally): string {
     return pod ? `w${pod[1]}:${hits}` : word(name);
   }).join(" ");
   if (expects.kind === "one") return `${text}, always`;
-  return client === undefined ? text : `${text} sees ${tally.clients.join(",")}`;
+  return client === undefined ? text : `${text} saw ${tally.clients.join(",")}`;
 }
 
 function word(name: string): string {

@@ -60,9 +60,14 @@ export class Screen {
   }
 }
 
+/** Whether this is the demo inside user-mode-linux: its terminal is another's. */
+export function isInside(): boolean {
+  return Deno.env.get("VIPD_DEMO_INSIDE") === "1";
+}
+
 /** The screen of this process. */
 export function openScreen(): Screen {
-  const isTerminal = Deno.stdout.isTerminal();
+  const isTerminal = Deno.stdout.isTerminal() && !isInside();
   const hasColour = Deno.env.get("VIPD_DEMO_COLOUR") === "1" ||
     (isTerminal && !Deno.env.get("NO_COLOR"));
   const encoder = new TextEncoder();

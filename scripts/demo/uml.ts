@@ -24,7 +24,9 @@ export async function runInUml(screen: Screen): Promise<boolean> {
     memory: "3G",
     timeoutMs: 180_000,
     env: { VIPD_DEMO_INSIDE: "1", ...(Deno.stdout.isTerminal() && { VIPD_DEMO_COLOUR: "1" }) },
-    onLine: (line) => screen.line(line),
+    onLine: (line) => {
+      if (!line.startsWith("sysrq:")) screen.line(line); // the kernel's own last word
+    },
   });
   return code === 0;
 }
