@@ -24,14 +24,23 @@ const SETTLE_MS = 500;
 /** A monitor that ends at once must not be started in a tight loop. */
 const MONITOR_PAUSE_MS = 1_000;
 
+/** How the tool is started. */
+export interface NftToolOptions {
+  readonly run?: Run;
+  /** The command that prints changes as they happen. */
+  readonly monitor?: readonly string[];
+}
+
 /** The nft tool as a handle. */
 export class NftTool implements Nft {
   readonly #run: Run;
+  readonly #monitor: readonly string[];
   readonly #generations = new Map<string, Generations>();
   #inFlight = 0;
 
-  constructor(options: { readonly run?: Run } = {}) {
+  constructor(options: NftToolOptions = {}) {
     this.#run = options.run ?? run;
+    this.#monitor = options.monitor ?? ["nft", "monitor"];
   }
 
   async transact(transaction: Transaction): Promise<Written> {
@@ -83,7 +92,10 @@ export class NftTool implements Nft {
     const timer = setInterval(settle, SETTLE_MS);
     try {
       while (!signal.aborted) {
-        await readMonitor((line) => generations.note(line), signal);
+        await readMonitor(this.#monitor, {
+          onLine: (line) => generations.note(line),
+          signal,
+        });
         if (signal.aborted) break;
         onChange("nft monitor ended");
         await pause(MONITOR_PAUSE_MS, signal);
@@ -115,9 +127,15 @@ function keyOf(table: TableName): string {
   return `${table.family} ${table.name}`;
 }
 
-async function readMonitor(onLine: (line: string) => void, signal: AbortSignal): Promise<void> {
-  const child = new Deno.Command("nft", {
-    args: ["monitor"],
+async function readMonitor(
+  [command = "nft", ...args]: readonly string[],
+  { onLine, signal }: {
+    readonly onLine: (line: string) => void;
+    readonly signal: AbortSignal;
+  },
+): Promise<void> {
+  const child = new Deno.Command(command, {
+    args,
     stdin: "null",
     stdout: "piped",
     stderr: "null",
