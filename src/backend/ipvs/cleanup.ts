@@ -188,7 +188,9 @@ export function removalEdits(
     others.every(([chain, rules]) =>
       rules.every((rule) => targetOf(rule) !== name || isJump(rule, { table, chain }))
     );
-  const unshared = spares === "nothing" ? shared.filter(isFree) : [];
+  // ipvs mode always has its own chains too: without them the shared ones are iptables mode's.
+  const isPresent = own.some((name) => chains.has(name));
+  const unshared = spares === "nothing" && isPresent ? shared.filter(isFree) : [];
   const gone = new Set([...own, ...unshared].filter((name) => chains.has(name)));
   const isLeading = (chain: string, rule: string): boolean =>
     gone.has(targetOf(rule) ?? "") || (spares === "shared chains" && isOddJump(chain, rule));

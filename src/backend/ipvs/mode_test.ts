@@ -117,3 +117,13 @@ Deno.test("removalEdits() beside iptables mode spares the chains both have", () 
     "remove KUBE-SERVICES",
   ]);
 });
+
+Deno.test("removalEdits() leaves a table alone that ipvs mode was never in", () => {
+  const chains = new Map([
+    ["OUTPUT", ["-j KUBE-SERVICES"]],
+    ["KUBE-SERVICES", ["-d 10.96.0.1/32 -j KUBE-SVC-A"]],
+    ["KUBE-POSTROUTING", ["-j MASQUERADE"]],
+    ["KUBE-MARK-MASQ", ["-j MARK --set-xmark 0x4000/0x4000"]],
+  ]);
+  deepStrictEqual(removalEdits(chains, { table: "nat", spares: "nothing" }).edits, []);
+});
