@@ -18,6 +18,7 @@ const EFFECTFUL: readonly string[] = [
   "src/kernel/netlink/libnl.ts", // dlopen
   "src/kernel/nft/netlink_open.ts", // lets other work go on between transactions
   "src/kernel/nft/tool.ts", // a child process that stays
+  "src/kernel/runtime/abilities.ts", // permissions of this process
   "src/kernel/systemd/notify.ts", // the socket of systemd
   "src/kube/api_source.ts", // starts what follows the API server
   "src/kube/credentials.ts", // token files

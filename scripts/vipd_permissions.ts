@@ -41,3 +41,12 @@ export const VIPD_PERMISSIONS: readonly string[] = [
   // libc and libnl; in a list they would have to be absolute paths, which distributions choose.
   "--allow-ffi",
 ];
+
+/**
+ * What the executable starts with: vipd gives up at once what its command does not need (see
+ * src/kernel/runtime/abilities.ts); writing files and systemctl are for `vipd install`.
+ */
+export const EXECUTABLE_PERMISSIONS: readonly string[] = [
+  ...VIPD_PERMISSIONS.map((flag) => flag.startsWith("--allow-run=") ? `${flag},systemctl` : flag),
+  "--allow-write",
+];

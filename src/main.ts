@@ -7,11 +7,14 @@
  * @module
  */
 
+import { commandOf } from "./cli/command.ts";
 import { runCommand, type Surroundings } from "./cli/run.ts";
 import { listHostAddresses } from "./kernel/addresses/addresses.ts";
 import type { Conntrack } from "./kernel/conntrack/conntrack.ts";
 import { ignoreSignal, SIGUSR1 } from "./kernel/libc/signals.ts";
 import { HOST } from "./kernel/procfs/host.ts";
+import { giveUpAbilities } from "./kernel/runtime/abilities.ts";
+import { giveBackMemory } from "./kernel/runtime/memory.ts";
 import {
   openServiceManager,
   readNotifyEnvironment,
@@ -27,23 +30,45 @@ const VARIABLES = ["KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT"];
 /** Deno listens for SIGUSR1 a moment after the start. */
 const IGNORE_AGAIN_MS = 1_000;
 
+/** When the first sync is over, and then once an hour: the hourly verification makes garbage too. */
+const GIVE_BACK_AFTER_MS = 5_000;
+const GIVE_BACK_EVERY_MS = 60 * 60_000;
+
 /** Runs vipd to its end. Returns the exit status. */
 export async function main(args: readonly string[]): Promise<number> {
+  const command = commandOf(args);
+  giveUpAbilities(command);
+  if (command === "proxy") return await proxy(args);
+  const signal = new AbortController().signal;
+  return await runCommand(args, surroundings({ onReady: () => {}, signal }));
+}
+
+async function proxy(args: readonly string[]): Promise<number> {
+  const manager = openServiceManager(readNotifyEnvironment());
   const controller = new AbortController();
-  const end = () => controller.abort();
+  const end = () => {
+    if (!controller.signal.aborted) manager.notify("STOPPING=1");
+    controller.abort();
+  };
   const stay = () => {};
   Deno.addSignalListener("SIGTERM", end);
   Deno.addSignalListener("SIGINT", end);
   Deno.addSignalListener("SIGHUP", stay);
   ignoreSignal(SIGUSR1);
   const ignoreAgain = setTimeout(() => ignoreSignal(SIGUSR1), IGNORE_AGAIN_MS);
-  const manager = openServiceManager(readNotifyEnvironment());
   const watchdog = startWatchdog(manager);
+  const giveBack = setInterval(giveBackMemory, GIVE_BACK_EVERY_MS);
+  const onReady = () => {
+    manager.notify("READY=1", "STATUS=Every family is in sync");
+    const timer = setTimeout(giveBackMemory, GIVE_BACK_AFTER_MS);
+    controller.signal.addEventListener("abort", () => clearTimeout(timer));
+  };
   try {
-    return await runCommand(args, surroundings({ manager, signal: controller.signal }));
+    return await runCommand(args, surroundings({ onReady, signal: controller.signal }));
   } finally {
-    manager.notify("STOPPING=1");
+    controller.abort();
     clearInterval(watchdog);
+    clearInterval(giveBack);
     clearTimeout(ignoreAgain);
     Deno.removeSignalListener("SIGTERM", end);
     Deno.removeSignalListener("SIGINT", end);
@@ -51,11 +76,10 @@ export async function main(args: readonly string[]): Promise<number> {
   }
 }
 
-function surroundings(
-  { manager, signal }: { manager: ServiceManager; signal: AbortSignal },
-): Surroundings {
+function surroundings(own: Pick<Surroundings, "onReady" | "signal">): Surroundings {
   let conntrack: Promise<Conntrack> | undefined;
   return {
+    ...own,
     host: HOST,
     listHostAddresses,
     listen,
@@ -63,8 +87,6 @@ function surroundings(
     openConntrack: () => conntrack ??= openConntrack(),
     environment: Object.fromEntries(VARIABLES.map((name) => [name, Deno.env.get(name)])),
     clock: SYSTEM_CLOCK,
-    onReady: () => manager.notify("READY=1"),
-    signal,
     hostname: () => Deno.hostname(),
     readTextFile: (path) => Deno.readTextFile(path),
     openLog,

@@ -10,7 +10,7 @@
 
 import { dirname } from "node:path";
 import { parseArgs } from "node:util";
-import { VIPD_PERMISSIONS } from "../vipd_permissions.ts";
+import { EXECUTABLE_PERMISSIONS } from "../vipd_permissions.ts";
 import { type Bundle, bundle } from "./bundle.ts";
 import { canCompile, compile } from "./compile.ts";
 import { makeExecutable } from "./executable.ts";
@@ -47,7 +47,7 @@ export async function build({ machine, output, stamp }: BuildOptions): Promise<B
   const way = await canCompile(machine) ? "deno compile" : "launcher";
   if (way === "launcher") await writeLaunched(program, { machine, output });
   else {
-    const permissions = VIPD_PERMISSIONS;
+    const permissions = EXECUTABLE_PERMISSIONS;
     await compile({ machine, program, permissions, v8Flags: V8_FLAGS, output });
   }
   const { size } = await Deno.stat(output);
@@ -62,7 +62,7 @@ async function writeLaunched(
     runtime: await readRuntime(machine),
     program,
     bootstrap: await Deno.readTextFile(new URL("bootstrap.js", import.meta.url)),
-    permissions: VIPD_PERMISSIONS,
+    permissions: EXECUTABLE_PERMISSIONS,
     v8Flags: V8_FLAGS,
   });
   // A running executable cannot be written to, but another file can take its name.

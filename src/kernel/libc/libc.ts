@@ -25,6 +25,8 @@ const SYMBOLS = {
   sendto: { parameters: ["i32", "buffer", "usize", "i32", "buffer", "u32"], result: "isize" },
   /** sighandler_t signal(int signum, sighandler_t handler); */
   signal: { parameters: ["i32", "pointer"], result: "pointer" },
+  /** int malloc_trim(size_t pad); */
+  malloc_trim: { parameters: ["usize"], result: "i32" },
   /** int *__errno_location(void); */
   __errno_location: { parameters: [], result: "pointer" },
 } as const;
