@@ -241,3 +241,22 @@ Deno.test("the decoders answer a damaged message with a SyntaxError at worst", (
     attempt(() => decodeDeeply(bytes));
   }
 });
+
+Deno.test("MessageWriter writes every integer across the end of its first buffer", () => {
+  const write: readonly ((writer: MessageWriter) => void)[] = [
+    (writer) => writer.u8(1, 1),
+    (writer) => writer.u16(1, 1),
+    (writer) => writer.u32(1, 1),
+    (writer) => writer.u64(1, 1n),
+    (writer) => writer.be16(1, 1),
+    (writer) => writer.be32(1, 1),
+    (writer) => writer.be64(1, 1n),
+  ];
+  for (const integer of write) {
+    const writer = new MessageWriter();
+    for (let i = 0; i < 10_000; i++) integer(writer);
+    const attributes = decodeAttributes(writer.written());
+    strictEqual(attributes.length, 10_000);
+    deepStrictEqual(attributes.filter(({ value }) => !value.includes(1)), []);
+  }
+});

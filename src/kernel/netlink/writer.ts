@@ -99,12 +99,14 @@ export class MessageWriter {
 
   /** 32 bits in host order. */
   u32(type: number, value: number): void {
-    this.#view.setUint32(this.#attribute(type, 4), value, LITTLE_ENDIAN);
+    const at = this.#attribute(type, 4); // may replace the view
+    this.#view.setUint32(at, value, LITTLE_ENDIAN);
   }
 
   /** 64 bits in host order. */
   u64(type: number, value: bigint): void {
-    this.#view.setBigUint64(this.#attribute(type, 8), value, LITTLE_ENDIAN);
+    const at = this.#attribute(type, 8); // may replace the view
+    this.#view.setBigUint64(at, value, LITTLE_ENDIAN);
   }
 
   /** 16 bits in network order. */
@@ -116,12 +118,14 @@ export class MessageWriter {
 
   /** 32 bits in network order. */
   be32(type: number, value: number): void {
-    this.#view.setUint32(this.#attribute(type, 4), value);
+    const at = this.#attribute(type, 4); // may replace the view
+    this.#view.setUint32(at, value);
   }
 
   /** 64 bits in network order. */
   be64(type: number, value: bigint): void {
-    this.#view.setBigUint64(this.#attribute(type, 8), value);
+    const at = this.#attribute(type, 8); // may replace the view
+    this.#view.setBigUint64(at, value);
   }
 
   /** Text that ends with a zero byte. */
