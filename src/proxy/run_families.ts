@@ -46,6 +46,8 @@ export interface RunFamiliesOptions {
 const VERIFY_EVERY_MS = 60 * 60_000;
 const ADDRESSES_EVERY_MS = 10_000;
 const DRIFT_WATCH_RETRY_MS = 5_000;
+const SERVICE_CIDRS_MS = 250;
+const SERVICE_CIDRS_POLL_MS = 10;
 
 /** One family with its loop. */
 interface Running extends OpenFamily {
@@ -69,6 +71,7 @@ export async function runFamilies(options: RunFamiliesOptions): Promise<void> {
     servers.healthz.queued(family);
   }
   await store.whenSynced(signal);
+  await awaitServiceCidrs(options);
   const unsubscribe = followStore(running, options);
   const loops = running.flatMap(({ scheduler, backend, family }) => [
     scheduler.run(signal),
@@ -78,6 +81,17 @@ export async function runFamilies(options: RunFamiliesOptions): Promise<void> {
   unsubscribe();
   await serviceHealth.close();
   for (const { backend } of running) backend.close();
+}
+
+/**
+ * ServiceCIDRs come in at the same time as all else. Without them the first sync would take away
+ * what the second one puts back (SYNC-14); but old API servers have none, so not for long.
+ */
+async function awaitServiceCidrs({ store, clock, signal }: RunFamiliesOptions): Promise<void> {
+  for (let waitedMs = 0; waitedMs < SERVICE_CIDRS_MS; waitedMs += SERVICE_CIDRS_POLL_MS) {
+    if (store.hasSyncedKind("ServiceCIDR") || signal.aborted) return;
+    await clock.sleep(SERVICE_CIDRS_POLL_MS, signal);
+  }
 }
 
 interface FamilyContext extends RunFamiliesOptions {

@@ -108,6 +108,7 @@ class Rig {
   }
 
   syncStore(): void {
+    this.store.replace({ kind: "ServiceCIDR", objects: [] });
     this.store.replace({ kind: "Service", objects: [service()] });
     this.store.replace({ kind: "EndpointSlice", objects: [] });
   }
@@ -140,7 +141,7 @@ Deno.test("runFamilies() writes nothing before Services and slices are known (SY
   strictEqual(rig.servers.readiness.reply().status, 503);
   match(rig.servers.readiness.reply().body, /first sync of IPv4/);
   rig.store.replace({ kind: "EndpointSlice", objects: [] });
-  await rig.clock.elapse(100);
+  await rig.clock.elapse(1_000);
   deepStrictEqual([...rig.backends.IPv4.plans[0]?.services.keys() ?? []], ["ns/web:http/TCP"]);
   strictEqual(rig.servers.readiness.reply().status, 200);
   strictEqual(rig.readyCount, 1);
@@ -258,6 +259,20 @@ Deno.test("runFamilies() tells once of a Service that the kernel refuses", async
     await rig.metric('kubeproxy_vipd_quarantined_service_ports{ip_family="IPv4"}'),
     "1",
   );
+  await rig.end();
+});
+
+Deno.test("runFamilies() waits a moment for ServiceCIDRs before it first writes (SYNC-14)", async () => {
+  const rig = new Rig();
+  const cidrs = [{ address: parseIp("172.30.0.0"), prefixLength: 16 }];
+  rig.start();
+  rig.store.replace({ kind: "Service", objects: [service()] });
+  rig.store.replace({ kind: "EndpointSlice", objects: [] });
+  await rig.clock.elapse(100);
+  strictEqual(rig.backends.IPv4.attempts, 0);
+  rig.store.replace({ kind: "ServiceCIDR", objects: [{ name: "kubernetes", cidrs }] });
+  await rig.clock.elapse(100);
+  deepStrictEqual(rig.backends.IPv4.plans.map(({ serviceCidrs }) => serviceCidrs), [cidrs]);
   await rig.end();
 });
 

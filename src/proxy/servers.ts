@@ -65,7 +65,7 @@ export function startServers(options: ServersOptions): Servers {
     healthz,
     readiness,
     metrics,
-    done: done.then(() => {}),
+    done: done.then(() => {}, () => {}), // `failed` tells
     failed: new Promise((_resolve, reject) => done.catch(reject)),
   };
 }
