@@ -30,7 +30,7 @@ export interface KindRules {
 }
 
 const SERVICE: KindRules = {
-  checkName: (name, causes) => causes.serviceName("metadata.name", name),
+  checkName: (name, causes) => causes.at("metadata.name").serviceName(name),
   complete: (service, old) => defaultService(old ? inheritAllocated(service, old) : service),
   check: (service, { old, causes }) => {
     checkService(service, causes);
@@ -45,7 +45,7 @@ const MAX_PORTS = 20_000;
 const MAX_HINTS = 8;
 
 const SLICE: KindRules = {
-  checkName: (name, causes) => causes.subdomain("metadata.name", name),
+  checkName: (name, causes) => causes.at("metadata.name").subdomain(name),
   complete: (slice) => ({
     ...slice,
     endpoints: orNull(
@@ -60,12 +60,12 @@ const SLICE: KindRules = {
     ),
   }),
   check: (slice, { old, causes }) => {
-    causes.oneOf("addressType", slice["addressType"], ["IPv4", "IPv6", "FQDN"]);
+    causes.at("addressType").oneOf(slice["addressType"], ["IPv4", "IPv6", "FQDN"]);
     if (old && !isEqual(old["addressType"], slice["addressType"])) {
-      causes.invalid("addressType", slice["addressType"], "field is immutable");
+      causes.at("addressType").invalid(slice["addressType"], "field is immutable");
     }
     const endpoints = objectsAt(slice, "endpoints");
-    if (causes.atMost("endpoints", endpoints.length, MAX_ENDPOINTS)) {
+    if (causes.at("endpoints").atMost(endpoints.length, MAX_ENDPOINTS)) {
       for (const [i, endpoint] of endpoints.entries()) {
         checkEndpoint(endpoint, { path: `endpoints[${i}]`, slice, causes });
       }
@@ -84,45 +84,45 @@ function checkEndpoint(
   { path, slice, causes }: { path: string; slice: JsonObject; causes: Causes },
 ): void {
   const addresses = textsAt(endpoint, "addresses");
-  if (addresses.length === 0) causes.required(`${path}.addresses`, "at least 1 address");
-  causes.atMost(`${path}.addresses`, addresses.length, MAX_ADDRESSES);
+  if (addresses.length === 0) causes.at(`${path}.addresses`).required("at least 1 address");
+  causes.at(`${path}.addresses`).atMost(addresses.length, MAX_ADDRESSES);
   for (const [i, text] of addresses.entries()) {
     const field = `${path}.addresses[${i}]`;
-    if (slice["addressType"] === "FQDN") causes.subdomain(field, text);
+    if (slice["addressType"] === "FQDN") causes.at(field).subdomain(text);
     else {
       const address = parseAddress(text);
       if (address && familyOf(address) !== slice["addressType"]) {
-        causes.invalid(field, text, `must be an ${textAt(slice, "addressType")} address`);
-      } else causes.target(field, text);
+        causes.at(field).invalid(text, `must be an ${textAt(slice, "addressType")} address`);
+      } else causes.at(field).target(text);
     }
   }
   const nodeName = textAt(endpoint, "nodeName");
-  if (nodeName !== "") causes.subdomain(`${path}.nodeName`, nodeName);
+  if (nodeName !== "") causes.at(`${path}.nodeName`).subdomain(nodeName);
   const hostname = textAt(endpoint, "hostname");
-  if (hostname !== "") causes.label(`${path}.hostname`, hostname);
+  if (hostname !== "") causes.at(`${path}.hostname`).label(hostname);
   for (const kind of ["forZones", "forNodes"]) {
     const hints = objectsAt(endpoint, `hints.${kind}`);
-    causes.atMost(`${path}.hints.${kind}`, hints.length, MAX_HINTS);
+    causes.at(`${path}.hints.${kind}`).atMost(hints.length, MAX_HINTS);
     for (const [i, hint] of hints.entries()) {
-      if (textAt(hint, "name") === "") causes.required(`${path}.hints.${kind}[${i}].name`);
+      if (textAt(hint, "name") === "") causes.at(`${path}.hints.${kind}[${i}].name`).required();
     }
   }
 }
 
 function checkSlicePorts(slice: JsonObject, causes: Causes): void {
   const ports = objectsAt(slice, "ports");
-  if (!causes.atMost("ports", ports.length, MAX_PORTS)) return;
+  if (!causes.at("ports").atMost(ports.length, MAX_PORTS)) return;
   const names = new Set<string>();
   for (const [i, port] of ports.entries()) {
     const path = `ports[${i}]`;
     const name = textAt(port, "name");
-    if (name !== "") causes.label(`${path}.name`, name);
-    if (names.has(name)) causes.duplicate(`${path}.name`, name);
+    if (name !== "") causes.at(`${path}.name`).label(name);
+    if (names.has(name)) causes.at(`${path}.name`).duplicate(name);
     names.add(name);
-    causes.oneOf(`${path}.protocol`, port["protocol"], ["TCP", "UDP", "SCTP"]);
-    if (port["port"] !== undefined) causes.between(`${path}.port`, port["port"], [1, 65_535]);
+    causes.at(`${path}.protocol`).oneOf(port["protocol"], ["TCP", "UDP", "SCTP"]);
+    if (port["port"] !== undefined) causes.at(`${path}.port`).between(port["port"], [1, 65_535]);
     const appProtocol = textAt(port, "appProtocol");
-    if (appProtocol !== "") causes.qualifiedName(`${path}.appProtocol`, appProtocol);
+    if (appProtocol !== "") causes.at(`${path}.appProtocol`).qualifiedName(appProtocol);
   }
 }
 
@@ -144,7 +144,7 @@ const EMPTY_NODE_STATUS: JsonObject = {
 };
 
 const NODE: KindRules = {
-  checkName: (name, causes) => causes.subdomain("metadata.name", name),
+  checkName: (name, causes) => causes.at("metadata.name").subdomain(name),
   complete: (node, old) => {
     const spec: JsonObject = { ...objectAt(node, "spec") };
     const first = textAt(spec, "podCIDR");
@@ -161,11 +161,13 @@ const NODE: KindRules = {
     checkRanges(cidrs, { field: "spec.podCIDRs", causes });
     const oldCidrs = listAt(old, "spec.podCIDRs");
     if (oldCidrs.length > 0 && !isEqual(oldCidrs, cidrs)) {
-      causes.forbidden("spec.podCIDRs", "node updates may only change labels, taints and the like");
+      causes.at("spec.podCIDRs").forbidden(
+        "node updates may only change labels, taints and the like",
+      );
     }
     for (const [i, taint] of objectsAt(node, "spec.taints").entries()) {
-      causes.qualifiedName(`spec.taints[${i}].key`, textAt(taint, "key"));
-      causes.oneOf(`spec.taints[${i}].effect`, taint["effect"], [
+      causes.at(`spec.taints[${i}].key`).qualifiedName(textAt(taint, "key"));
+      causes.at(`spec.taints[${i}].effect`).oneOf(taint["effect"], [
         "NoSchedule",
         "PreferNoSchedule",
         "NoExecute",
@@ -175,21 +177,24 @@ const NODE: KindRules = {
 };
 
 const SERVICE_CIDR: KindRules = {
-  checkName: (name, causes) => causes.subdomain("metadata.name", name),
+  checkName: (name, causes) => causes.at("metadata.name").subdomain(name),
   complete: (cidr) => ({ ...cidr, status: objectAt(cidr, "status") }),
   check: (cidr, { old, causes }) => {
     const cidrs = textsAt(cidr, "spec.cidrs");
-    if (cidrs.length === 0) causes.required("spec.cidrs", "at least one CIDR");
+    if (cidrs.length === 0) causes.at("spec.cidrs").required("at least one CIDR");
     checkRanges(cidrs, { field: "spec.cidrs", causes });
     for (const [i, text] of cidrs.entries()) {
       const range = parseRange(text);
       if (range && !isNetworkAddress(range)) {
-        causes.invalid(`spec.cidrs[${i}]`, text, "must not have bits set behind its prefix");
+        causes.at(`spec.cidrs[${i}]`).invalid(text, "must not have bits set behind its prefix");
       }
     }
     const oldCidrs = textsAt(old, "spec.cidrs");
     if (!isEqual(cidrs.slice(0, oldCidrs.length), oldCidrs)) {
-      causes.invalid("spec.cidrs", cidrs, "field is immutable, only a second family may be added");
+      causes.at("spec.cidrs").invalid(
+        cidrs,
+        "field is immutable, only a second family may be added",
+      );
     }
   },
 };
@@ -198,37 +203,37 @@ function checkRanges(
   cidrs: readonly string[],
   { field, causes }: { field: string; causes: Causes },
 ): void {
-  if (!causes.atMost(field, cidrs.length, 2)) return;
-  for (const [i, text] of cidrs.entries()) causes.range(`${field}[${i}]`, text);
+  if (!causes.at(field).atMost(cidrs.length, 2)) return;
+  for (const [i, text] of cidrs.entries()) causes.at(`${field}[${i}]`).range(text);
   const families = cidrs.flatMap((text) => {
     const range = parseRange(text);
     return range ? [familyOf(range.first)] : [];
   });
   if (families.length === 2 && families[0] === families[1]) {
-    causes.invalid(field, [...cidrs], "may have one range of each family");
+    causes.at(field).invalid([...cidrs], "may have one range of each family");
   }
 }
 
 const MICRO_TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/;
 
 const EVENT: KindRules = {
-  checkName: (name, causes) => causes.subdomain("metadata.name", name),
+  checkName: (name, causes) => causes.at("metadata.name").subdomain(name),
   complete: (event) => event,
   check: (event, { old, causes }) => {
     if (old) return;
-    if (!MICRO_TIME.test(textAt(event, "eventTime"))) causes.required("eventTime");
+    if (!MICRO_TIME.test(textAt(event, "eventTime"))) causes.at("eventTime").required();
     for (const field of ["reportingController", "reportingInstance", "action", "reason"]) {
       const text = textAt(event, field);
-      if (text === "") causes.required(field);
-      if (text.length > 128) causes.invalid(field, text, "can have at most 128 characters");
+      if (text === "") causes.at(field).required();
+      if (text.length > 128) causes.at(field).invalid(text, "can have at most 128 characters");
     }
-    causes.oneOf("type", event["type"], ["Normal", "Warning"]);
+    causes.at("type").oneOf(event["type"], ["Normal", "Warning"]);
     if (textAt(event, "note").length > 1024) {
-      causes.invalid("note", textAt(event, "note"), "can have at most 1024 characters");
+      causes.at("note").invalid(textAt(event, "note"), "can have at most 1024 characters");
     }
     const namespace = textAt(event, "regarding.namespace") || "default";
     if (namespace !== textAt(event, "metadata.namespace")) {
-      causes.invalid("involvedObject.namespace", namespace, "does not match event.namespace");
+      causes.at("involvedObject.namespace").invalid(namespace, "does not match event.namespace");
     }
   },
 };

@@ -139,7 +139,10 @@ export class Registry {
         deletionTimestamp: secondsNow(),
         deletionGracePeriodSeconds: 0,
       };
-      return typed(resource, this.store.put(resource, { ...entry.object, metadata: marked }));
+      return typed(
+        resource,
+        this.store.put(resource, { object: { ...entry.object, metadata: marked } }),
+      );
     }
     const gone = this.store.delete(resource, entry.key);
     return gone ? typed(resource, gone) : {};
@@ -172,8 +175,11 @@ export class Registry {
     if (resource.isNamespaced) metadata["namespace"] ??= "default";
     metadata["uid"] ??= crypto.randomUUID();
     metadata["creationTimestamp"] ??= secondsNow();
-    const wanted = Number(textAt(metadata, "resourceVersion")) || 0;
-    return typed(resource, this.store.put(resource, { ...body, metadata }, wanted));
+    const wantedVersion = Number(textAt(metadata, "resourceVersion")) || 0;
+    return typed(
+      resource,
+      this.store.put(resource, { object: { ...body, metadata }, wantedVersion }),
+    );
   }
 
   #require(target: Target): Entry {
@@ -246,7 +252,7 @@ export class Registry {
     if (old && isEqual(clean, typed(resource, old))) return clean;
     if (old && resource.hasGeneration) bumpGeneration(clean, old.object);
     if (options.isDryRun) return clean;
-    return typed(resource, this.store.put(resource, clean));
+    return typed(resource, this.store.put(resource, { object: clean }));
   }
 }
 
@@ -293,11 +299,11 @@ function checkMetadata(
 ): void {
   const metadata = objectAt(object, "metadata");
   const name = textAt(metadata, "name");
-  if (name === "") causes.required("metadata.name", "name or generateName is required");
+  if (name === "") causes.at("metadata.name").required("name or generateName is required");
   else KIND_RULES[resource.kind]?.checkName(name, causes);
-  if (resource.isNamespaced) causes.label("metadata.namespace", textAt(metadata, "namespace"));
-  causes.labels("metadata.labels", metadata["labels"]);
-  causes.annotations("metadata.annotations", metadata["annotations"]);
+  if (resource.isNamespaced) causes.at("metadata.namespace").label(textAt(metadata, "namespace"));
+  causes.at("metadata.labels").labels(metadata["labels"]);
+  causes.at("metadata.annotations").annotations(metadata["annotations"]);
 }
 
 /** Time as in creationTimestamp: RFC 3339 without fractions. */

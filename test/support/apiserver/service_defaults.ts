@@ -193,14 +193,14 @@ function chooseFamilies(spec: JsonObject, { allocation, causes }: Omit<Choice, "
     families.push(...everything.filter((family) => family !== families[0]));
   }
   if (!isDual && families.length > 1) {
-    causes.invalid("spec.ipFamilyPolicy", "SingleStack", "does not go with two families");
+    causes.at("spec.ipFamilyPolicy").invalid("SingleStack", "does not go with two families");
   }
   if (spec["ipFamilyPolicy"] === "RequireDualStack" && families.length < 2) {
-    causes.invalid("spec.ipFamilyPolicy", "RequireDualStack", "this cluster has one family");
+    causes.at("spec.ipFamilyPolicy").invalid("RequireDualStack", "this cluster has one family");
   }
   for (const [i, family] of families.entries()) {
     if (!everything.includes(family)) {
-      causes.invalid(`spec.ipFamilies[${i}]`, family, "not configured on this cluster");
+      causes.at(`spec.ipFamilies[${i}]`).invalid(family, "not configured on this cluster");
     }
   }
   spec["ipFamilies"] = families;
@@ -215,16 +215,17 @@ function chooseClusterIps(spec: JsonObject, { allocation, causes, owner }: Choic
     const address = wanted === undefined ? undefined : parseAddress(wanted);
     if (wanted === undefined) {
       const ip = allocation.nextIp(family === "IPv6" ? "IPv6" : "IPv4" satisfies Family);
-      if (ip === undefined) causes.invalid(path, null, "failed to allocate an IP: range is full");
-      else ips[i] = ip;
+      if (ip === undefined) {
+        causes.at(path).invalid(null, "failed to allocate an IP: range is full");
+      } else ips[i] = ip;
     } else if (address) {
       const holder = allocation.ownerOf(formatAddress(address));
       if (holder !== undefined && holder !== owner) {
-        causes.invalid(path, wanted, "failed to allocate IP: provided IP is already allocated");
+        causes.at(path).invalid(wanted, "failed to allocate IP: provided IP is already allocated");
       } else if (holder === undefined && !allocation.isServiceIp(address)) {
-        causes.invalid(path, wanted, "failed to allocate IP: not in the valid range");
+        causes.at(path).invalid(wanted, "failed to allocate IP: not in the valid range");
       } else if (familyOf(address) !== family) {
-        causes.invalid(path, wanted, `expected an ${family} value`);
+        causes.at(path).invalid(wanted, `expected an ${family} value`);
       }
     }
   }
@@ -236,12 +237,12 @@ function chooseNodePorts(spec: JsonObject, { allocation, causes, owner }: Choice
   for (const port of taken) {
     const holder = allocation.ownerOf(port);
     if (holder !== undefined && holder !== owner) {
-      causes.invalid("spec.ports[0].nodePort", port, "provided port is already allocated");
+      causes.at("spec.ports[0].nodePort").invalid(port, "provided port is already allocated");
     }
   }
   const next = (): number => {
     const port = allocation.nextNodePort(taken);
-    if (port === undefined) causes.invalid("spec.ports[0].nodePort", null, "range is full");
+    if (port === undefined) causes.at("spec.ports[0].nodePort").invalid(null, "range is full");
     else taken.add(port);
     return port ?? 0;
   };

@@ -26,7 +26,7 @@ const DAY_SECONDS = 86_400;
 /** Appends what is wrong with a defaulted Service. */
 export function checkService(service: JsonObject, causes: Causes): void {
   const spec = objectAt(service, "spec");
-  causes.oneOf("spec.type", spec["type"], [
+  causes.at("spec.type").oneOf(spec["type"], [
     "ClusterIP",
     "NodePort",
     "LoadBalancer",
@@ -34,23 +34,23 @@ export function checkService(service: JsonObject, causes: Causes): void {
   ]);
   checkClusterIps(spec, causes);
   checkPorts(spec, causes);
-  causes.labels("spec.selector", spec["selector"]);
+  causes.at("spec.selector").labels(spec["selector"]);
   checkAffinity(spec, causes);
   checkPolicies(spec, causes);
   checkLoadBalancer(spec, causes);
   for (const [i, ip] of textsAt(spec, "externalIPs").entries()) {
-    causes.target(`spec.externalIPs[${i}]`, ip);
+    causes.at(`spec.externalIPs[${i}]`).target(ip);
   }
   if (spec["type"] === "ExternalName") checkExternalName(spec, causes);
 }
 
 function checkExternalName(spec: JsonObject, causes: Causes): void {
   if (textAt(spec, "clusterIP") !== "") {
-    causes.forbidden("spec.clusterIPs", "may not be set for ExternalName services");
+    causes.at("spec.clusterIPs").forbidden("may not be set for ExternalName services");
   }
   const name = textAt(spec, "externalName");
-  if (name === "") causes.required("spec.externalName");
-  else causes.subdomain("spec.externalName", name.replace(/\.$/, ""));
+  if (name === "") causes.at("spec.externalName").required();
+  else causes.at("spec.externalName").subdomain(name.replace(/\.$/, ""));
 }
 
 function checkClusterIps(spec: JsonObject, causes: Causes): void {
@@ -58,26 +58,26 @@ function checkClusterIps(spec: JsonObject, causes: Causes): void {
   const first = textAt(spec, "clusterIP");
   const isHeadless = first === "None";
   if (first !== "" && ips.length > 0 && ips[0] !== first) {
-    causes.invalid("spec.clusterIPs[0]", ips[0], "must equal clusterIP");
+    causes.at("spec.clusterIPs[0]").invalid(ips[0], "must equal clusterIP");
   }
   if (isHeadless && (spec["type"] === "NodePort" || spec["type"] === "LoadBalancer")) {
-    causes.invalid("spec.clusterIPs[0]", "None", `may not be None for ${spec["type"]} services`);
+    causes.at("spec.clusterIPs[0]").invalid("None", `may not be None for ${spec["type"]} services`);
   }
-  causes.atMost("spec.clusterIPs", ips.length, 2);
+  causes.at("spec.clusterIPs").atMost(ips.length, 2);
   const texts = ips.length > 0 ? ips : [first].filter((ip) => ip !== "");
   for (const [i, ip] of texts.entries()) {
     if (ip === "None" && i === 0) continue;
     if (!parseAddress(ip)) {
-      causes.invalid(`spec.clusterIPs[${i}]`, ip, "must be a valid IP address");
+      causes.at(`spec.clusterIPs[${i}]`).invalid(ip, "must be a valid IP address");
     }
   }
   const families = textsAt(spec, "ipFamilies");
   for (const [i, family] of families.entries()) {
-    causes.oneOf(`spec.ipFamilies[${i}]`, family, ["IPv4", "IPv6"]);
-    if (families.indexOf(family) < i) causes.duplicate(`spec.ipFamilies[${i}]`, family);
+    causes.at(`spec.ipFamilies[${i}]`).oneOf(family, ["IPv4", "IPv6"]);
+    if (families.indexOf(family) < i) causes.at(`spec.ipFamilies[${i}]`).duplicate(family);
   }
   if (spec["ipFamilyPolicy"] !== undefined) {
-    causes.oneOf("spec.ipFamilyPolicy", spec["ipFamilyPolicy"], [
+    causes.at("spec.ipFamilyPolicy").oneOf(spec["ipFamilyPolicy"], [
       "SingleStack",
       "PreferDualStack",
       "RequireDualStack",
@@ -88,20 +88,22 @@ function checkClusterIps(spec: JsonObject, causes: Causes): void {
 function checkPorts(spec: JsonObject, causes: Causes): void {
   const ports = objectsAt(spec, "ports");
   const mayBeEmpty = textAt(spec, "clusterIP") === "None" || spec["type"] === "ExternalName";
-  if (ports.length === 0 && !mayBeEmpty) causes.required("spec.ports");
+  if (ports.length === 0 && !mayBeEmpty) causes.at("spec.ports").required();
   const seen = { names: new Set<string>(), ports: new Set<string>(), nodePorts: new Set<string>() };
   for (const [i, port] of ports.entries()) {
     const path = `spec.ports[${i}]`;
     checkPort(port, { path, spec, causes, needsName: ports.length > 1 });
     const name = textAt(port, "name");
-    if (name !== "" && seen.names.has(name)) causes.duplicate(`${path}.name`, name);
+    if (name !== "" && seen.names.has(name)) causes.at(`${path}.name`).duplicate(name);
     seen.names.add(name);
     const { protocol, port: number, nodePort } = port;
-    if (seen.ports.has(`${protocol}/${number}`)) causes.duplicate(path, { protocol, port: number });
+    if (seen.ports.has(`${protocol}/${number}`)) {
+      causes.at(path).duplicate({ protocol, port: number });
+    }
     seen.ports.add(`${protocol}/${number}`);
     if (numberAt(port, "nodePort") === 0) continue;
     if (seen.nodePorts.has(`${protocol}/${nodePort}`)) {
-      causes.duplicate(`${path}.nodePort`, nodePort);
+      causes.at(`${path}.nodePort`).duplicate(nodePort);
     }
     seen.nodePorts.add(`${protocol}/${nodePort}`);
   }
@@ -116,29 +118,28 @@ interface PortContext {
 
 function checkPort(port: JsonObject, { path, spec, causes, needsName }: PortContext): void {
   const name = textAt(port, "name");
-  if (name !== "") causes.label(`${path}.name`, name);
-  else if (needsName) causes.required(`${path}.name`);
-  causes.between(`${path}.port`, port["port"], PORT_RANGE);
-  causes.oneOf(`${path}.protocol`, port["protocol"], ["TCP", "UDP", "SCTP"]);
+  if (name !== "") causes.at(`${path}.name`).label(name);
+  else if (needsName) causes.at(`${path}.name`).required();
+  causes.at(`${path}.port`).between(port["port"], PORT_RANGE);
+  causes.at(`${path}.protocol`).oneOf(port["protocol"], ["TCP", "UDP", "SCTP"]);
   const { targetPort } = port;
-  if (typeof targetPort === "number") causes.between(`${path}.targetPort`, targetPort, PORT_RANGE);
-  else if (!isPortName(String(targetPort))) {
-    causes.invalid(
-      `${path}.targetPort`,
+  if (typeof targetPort === "number") {
+    causes.at(`${path}.targetPort`).between(targetPort, PORT_RANGE);
+  } else if (!isPortName(String(targetPort))) {
+    causes.at(`${path}.targetPort`).invalid(
       targetPort,
       "must be a port name of at most 15 characters",
     );
   }
   const appProtocol = textAt(port, "appProtocol");
-  if (appProtocol !== "") causes.qualifiedName(`${path}.appProtocol`, appProtocol);
+  if (appProtocol !== "") causes.at(`${path}.appProtocol`).qualifiedName(appProtocol);
   const nodePort = numberAt(port, "nodePort");
   if (nodePort === 0) return;
   if (spec["type"] !== "NodePort" && spec["type"] !== "LoadBalancer") {
-    causes.forbidden(`${path}.nodePort`, `may not be used when type is '${spec["type"]}'`);
+    causes.at(`${path}.nodePort`).forbidden(`may not be used when type is '${spec["type"]}'`);
   }
   if (nodePort < NODE_PORTS[0] || nodePort > NODE_PORTS[1]) {
-    causes.invalid(
-      `${path}.nodePort`,
+    causes.at(`${path}.nodePort`).invalid(
       nodePort,
       `provided port is not in the valid range. The range of valid ports is ${
         NODE_PORTS.join("-")
@@ -153,13 +154,15 @@ function isPortName(name: string): boolean {
 }
 
 function checkAffinity(spec: JsonObject, causes: Causes): void {
-  causes.oneOf("spec.sessionAffinity", spec["sessionAffinity"], ["ClientIP", "None"]);
+  causes.at("spec.sessionAffinity").oneOf(spec["sessionAffinity"], ["ClientIP", "None"]);
   const seconds = valueAt(spec, "sessionAffinityConfig.clientIP.timeoutSeconds");
   if (spec["sessionAffinity"] === "ClientIP") {
     const path = "spec.sessionAffinityConfig.clientIP.timeoutSeconds";
-    causes.between(path, seconds, [1, DAY_SECONDS]);
+    causes.at(path).between(seconds, [1, DAY_SECONDS]);
   } else if (spec["sessionAffinityConfig"] !== undefined) {
-    causes.forbidden("spec.sessionAffinityConfig", "may not be set when sessionAffinity is None");
+    causes.at("spec.sessionAffinityConfig").forbidden(
+      "may not be set when sessionAffinity is None",
+    );
   }
 }
 
@@ -167,19 +170,18 @@ function checkPolicies(spec: JsonObject, causes: Causes): void {
   const external = spec["externalTrafficPolicy"];
   if (external !== undefined && external !== "") {
     if (!isExternallyAccessible(spec)) {
-      causes.invalid(
-        "spec.externalTrafficPolicy",
+      causes.at("spec.externalTrafficPolicy").invalid(
         external,
         "may only be set for externally-accessible services",
       );
     }
-    causes.oneOf("spec.externalTrafficPolicy", external, POLICIES);
+    causes.at("spec.externalTrafficPolicy").oneOf(external, POLICIES);
   }
   if (spec["internalTrafficPolicy"] !== undefined) {
-    causes.oneOf("spec.internalTrafficPolicy", spec["internalTrafficPolicy"], POLICIES);
+    causes.at("spec.internalTrafficPolicy").oneOf(spec["internalTrafficPolicy"], POLICIES);
   }
   if (spec["trafficDistribution"] !== undefined) {
-    causes.oneOf("spec.trafficDistribution", spec["trafficDistribution"], [
+    causes.at("spec.trafficDistribution").oneOf(spec["trafficDistribution"], [
       "PreferClose",
       "PreferSameZone",
       "PreferSameNode",
@@ -187,8 +189,7 @@ function checkPolicies(spec: JsonObject, causes: Causes): void {
   }
   const port = numberAt(spec, "healthCheckNodePort");
   if (port !== 0 && !needsHealthCheckPort(spec)) {
-    causes.invalid(
-      "spec.healthCheckNodePort",
+    causes.at("spec.healthCheckNodePort").invalid(
       port,
       "may only be set when type is 'LoadBalancer' and externalTrafficPolicy is 'Local'",
     );
@@ -199,18 +200,17 @@ function checkLoadBalancer(spec: JsonObject, causes: Causes): void {
   const isLoadBalancer = spec["type"] === "LoadBalancer";
   for (const field of ["allocateLoadBalancerNodePorts", "loadBalancerClass"]) {
     if (!isLoadBalancer && spec[field] !== undefined) {
-      causes.forbidden(`spec.${field}`, "may only be used when type is 'LoadBalancer'");
+      causes.at(`spec.${field}`).forbidden("may only be used when type is 'LoadBalancer'");
     }
   }
   const ranges = textsAt(spec, "loadBalancerSourceRanges");
   if (ranges.length > 0 && !isLoadBalancer) {
-    causes.forbidden(
-      "spec.loadBalancerSourceRanges",
+    causes.at("spec.loadBalancerSourceRanges").forbidden(
       "may only be used when type is 'LoadBalancer'",
     );
   }
   for (const [i, range] of ranges.entries()) {
-    causes.range(`spec.loadBalancerSourceRanges[${i}]`, range.trim());
+    causes.at(`spec.loadBalancerSourceRanges[${i}]`).range(range.trim());
   }
 }
 
@@ -218,21 +218,23 @@ function checkLoadBalancer(spec: JsonObject, causes: Causes): void {
 export function checkServiceStatus(service: JsonObject, causes: Causes): void {
   const ingress = objectsAt(service, "status.loadBalancer.ingress");
   if (ingress.length > 0 && textAt(service, "spec.type") !== "LoadBalancer") {
-    causes.forbidden("status.loadBalancer.ingress", "may only be used when type is 'LoadBalancer'");
+    causes.at("status.loadBalancer.ingress").forbidden(
+      "may only be used when type is 'LoadBalancer'",
+    );
   }
   for (const [i, entry] of ingress.entries()) {
     const path = `status.loadBalancer.ingress[${i}]`;
     const { ip, hostname, ipMode } = entry;
     if (typeof ip === "string" && ip !== "" && !parseAddress(ip)) {
-      causes.invalid(`${path}.ip`, ip, "must be a valid IP address");
+      causes.at(`${path}.ip`).invalid(ip, "must be a valid IP address");
     }
-    if (ipMode !== undefined) causes.oneOf(`${path}.ipMode`, ipMode, ["VIP", "Proxy"]);
+    if (ipMode !== undefined) causes.at(`${path}.ipMode`).oneOf(ipMode, ["VIP", "Proxy"]);
     if (ipMode !== undefined && !ip) {
-      causes.forbidden(`${path}.ipMode`, "may not be set without ip");
+      causes.at(`${path}.ipMode`).forbidden("may not be set without ip");
     }
     if (typeof hostname === "string" && hostname !== "") {
-      if (parseAddress(hostname)) causes.invalid(`${path}.hostname`, hostname, "must be a name");
-      else causes.subdomain(`${path}.hostname`, hostname);
+      if (parseAddress(hostname)) causes.at(`${path}.hostname`).invalid(hostname, "must be a name");
+      else causes.at(`${path}.hostname`).subdomain(hostname);
     }
   }
 }
@@ -248,18 +250,21 @@ export function checkServiceUpdate(
   const oldIp = textsAt(oldSpec, "clusterIPs")[0];
   const newIp = textsAt(spec, "clusterIPs")[0] ?? textAt(spec, "clusterIP");
   if (!isExternalName && oldIp !== undefined && newIp !== oldIp) {
-    causes.invalid("spec.clusterIPs[0]", newIp, "may not change once set");
+    causes.at("spec.clusterIPs[0]").invalid(newIp, "may not change once set");
   }
   const newFamily = textsAt(spec, "ipFamilies")[0];
   if (!isExternalName && newFamily && newFamily !== textsAt(oldSpec, "ipFamilies")[0]) {
-    causes.invalid("spec.ipFamilies[0]", newFamily, "may not change once set");
+    causes.at("spec.ipFamilies[0]").invalid(newFamily, "may not change once set");
   }
   const bothCheck = needsHealthCheckPort(spec) && needsHealthCheckPort(oldSpec);
   if (bothCheck && !isEqual(spec["healthCheckNodePort"], oldSpec["healthCheckNodePort"])) {
-    causes.forbidden("spec.healthCheckNodePort", "field is immutable");
+    causes.at("spec.healthCheckNodePort").forbidden("field is immutable");
   }
   const bothBalance = spec["type"] === "LoadBalancer" && oldSpec["type"] === "LoadBalancer";
   if (bothBalance && !isEqual(spec["loadBalancerClass"], oldSpec["loadBalancerClass"])) {
-    causes.invalid("spec.loadBalancerClass", spec["loadBalancerClass"], "may not change once set");
+    causes.at("spec.loadBalancerClass").invalid(
+      spec["loadBalancerClass"],
+      "may not change once set",
+    );
   }
 }

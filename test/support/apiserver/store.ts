@@ -88,10 +88,13 @@ export class Store {
    * Stores an object and tells the watches. `wantedVersion` is used when it lies ahead of the
    * counter, so that captured objects keep the version they came with.
    */
-  put(resource: Resource, object: JsonObject, wantedVersion = 0): Entry {
+  put(
+    resource: Resource,
+    { object, wantedVersion = 0 }: { object: JsonObject; wantedVersion?: number },
+  ): Entry {
     const shelf = this.#shelf(resource);
     const version = this.#nextVersion(wantedVersion);
-    const entry = makeEntry(resource, object, version);
+    const entry = makeEntry(resource, { object, version });
     const previous = shelf.entries.get(entry.key);
     if (!previous) shelf.sortedKeys = undefined;
     shelf.entries.set(entry.key, entry);
@@ -107,7 +110,7 @@ export class Store {
     const version = this.#nextVersion(0);
     shelf.entries.delete(key);
     shelf.sortedKeys = undefined;
-    const entry = makeEntry(resource, previous.object, version);
+    const entry = makeEntry(resource, { object: previous.object, version });
     this.#tell(shelf, { type: "DELETED", version, entry, previous });
     return entry;
   }
@@ -193,7 +196,10 @@ export function keyOf(resource: Resource, where: { namespace: string; name: stri
   return resource.isNamespaced ? `${where.namespace}/${where.name}` : where.name;
 }
 
-function makeEntry(resource: Resource, object: JsonObject, version: number): Entry {
+function makeEntry(
+  resource: Resource,
+  { object, version }: { object: JsonObject; version: number },
+): Entry {
   const { apiVersion: _apiVersion, kind: _kind, metadata, ...rest } = object;
   const meta: JsonObject = isObject(metadata) ? { ...metadata } : {};
   meta["resourceVersion"] = String(version);

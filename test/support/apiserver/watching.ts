@@ -44,7 +44,8 @@ export interface Watch {
   fail(error: StatusError): void;
 }
 
-interface WatchOptions {
+/** A watch request, checked. */
+export interface WatchOptions {
   readonly resource: Resource;
   readonly matches: Matches;
   readonly sendsInitialState: boolean;
@@ -93,13 +94,15 @@ export function startWatch(
   host: WatchHost,
   { options, response }: { options: WatchOptions; response: ServerResponse },
 ): Watch {
-  const stream = new WatchStream(host, options, response);
+  const stream = new WatchStream(host, { options, response });
   stream.start();
   return stream;
 }
 
 class WatchStream implements Watch {
   readonly resource: Resource;
+  private readonly options: WatchOptions;
+  private readonly response: ServerResponse;
   #lines: string[] = [];
   #isFlushPlanned = false;
   #isSilent = false;
@@ -109,9 +112,10 @@ class WatchStream implements Watch {
 
   constructor(
     private readonly host: WatchHost,
-    private readonly options: WatchOptions,
-    private readonly response: ServerResponse,
+    { options, response }: { options: WatchOptions; response: ServerResponse },
   ) {
+    this.options = options;
+    this.response = response;
     this.resource = options.resource;
   }
 
