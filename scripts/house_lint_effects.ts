@@ -13,6 +13,7 @@ const EFFECTFUL: readonly string[] = [
   "src/backend/ipvs/watch.ts", // waits between looks at the kernel
   "src/kernel/addresses/addresses.ts", // addresses of the host
   "src/kernel/exec/run.ts", // child processes
+  "src/kernel/files/files.ts", // files that are written
   "src/kernel/libc/libc.ts", // dlopen
   "src/kernel/libc/signals.ts", // a pointer for the C library
   "src/kernel/netlink/libnl.ts", // dlopen

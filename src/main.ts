@@ -11,6 +11,8 @@ import { commandOf } from "./cli/command.ts";
 import { runCommand, type Surroundings } from "./cli/run.ts";
 import { listHostAddresses } from "./kernel/addresses/addresses.ts";
 import type { Conntrack } from "./kernel/conntrack/conntrack.ts";
+import { run } from "./kernel/exec/run.ts";
+import { FILES } from "./kernel/files/files.ts";
 import { ignoreSignal, SIGUSR1 } from "./kernel/libc/signals.ts";
 import { HOST } from "./kernel/procfs/host.ts";
 import { giveUpAbilities } from "./kernel/runtime/abilities.ts";
@@ -39,8 +41,20 @@ export async function main(args: readonly string[]): Promise<number> {
   const command = commandOf(args);
   giveUpAbilities(command);
   if (command === "proxy") return await proxy(args);
+  if (command === "install") return await install(args);
   const signal = new AbortController().signal;
   return await runCommand(args, surroundings({ onReady: () => {}, signal }));
+}
+
+async function install(args: readonly string[]): Promise<number> {
+  const { runInstall } = await import("./cli/install.ts");
+  return await runInstall(args, {
+    executable: Deno.execPath(),
+    files: FILES,
+    run,
+    sleep: SYSTEM_CLOCK.sleep,
+    print: (text) => writeAll(Deno.stdout, text),
+  });
 }
 
 async function proxy(args: readonly string[]): Promise<number> {
