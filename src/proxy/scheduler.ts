@@ -36,6 +36,7 @@ export interface SchedulerOptions {
 }
 
 const FIRST_RETRY_MS = 250;
+const FAILING_GAP_MS = 1_000;
 
 /** Runs the syncs of one family, one at a time. */
 export class Scheduler {
@@ -82,8 +83,13 @@ export class Scheduler {
   #dueAtMs(): number {
     const timerMs = Math.min(this.#verifyAtMs, this.#againAtMs);
     if (!this.#isRequested) return timerMs;
+    return Math.min(timerMs, this.#lastEndMs + this.#gapMs());
+  }
+
+  /** A change may be what ends a failure, but a flood of changes must not be a flood of failures. */
+  #gapMs(): number {
     const gapMs = this.#options.minIntervalMs ?? this.#lastDurationMs;
-    return Math.min(timerMs, this.#lastEndMs + gapMs);
+    return this.#failures === 0 ? gapMs : Math.max(gapMs, FAILING_GAP_MS);
   }
 
   async #pass(): Promise<void> {
