@@ -21,6 +21,9 @@ import { type WatchContext, watchEvents } from "./watch_events.ts";
 /** A watch that ends sooner, without an event, did not work. */
 const SHORT_WATCH_MS = 1_000;
 
+/** What lasted so long worked; its end is the first failure of a row, not one more. */
+const STEADY_MS = 5_000;
+
 /** Refusals that say nothing about the version we have: they pass, or somebody mends them. */
 const KEEPS_VERSION: readonly number[] = [0, 401, 403, 429, 503];
 
@@ -95,7 +98,7 @@ class Reflector {
 
   /** Decides what follows the end of a pass. Returns how long to wait before, in ms. */
   #settle(end: End, lastedMs: number): number {
-    if (this.#hasProgressed) this.#failures = 0;
+    if (this.#hasProgressed || lastedMs >= STEADY_MS) this.#failures = 0;
     switch (end.kind) {
       case "listed":
         return 0;

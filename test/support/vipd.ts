@@ -7,6 +7,7 @@
  * @module
  */
 
+import { VIPD_PERMISSIONS } from "../../scripts/vipd_permissions.ts";
 import { ended, type Result } from "./process.ts";
 import type { Network } from "./netns.ts";
 
@@ -35,15 +36,8 @@ export function vipdCommand(): string[] {
   if (executable !== undefined && executable !== "") {
     return [executable.startsWith("/") ? executable : `${ROOT}${executable}`];
   }
-  return [
-    Deno.execPath(),
-    "run",
-    "--no-prompt",
-    "--no-check",
-    "--cached-only",
-    "-A",
-    `${ROOT}src/main.ts`,
-  ];
+  const options = ["--no-check", "--cached-only", ...VIPD_PERMISSIONS];
+  return [Deno.execPath(), "run", ...options, `${ROOT}src/main.ts`];
 }
 
 /** A running vipd. Disposing kills it. */
