@@ -42,8 +42,6 @@ export interface Cluster {
   /** Of the API server. */
   readonly url: string;
   readonly hasIpv6: boolean;
-  /** Without the files of credentials: the command vipd was started with. */
-  readonly vipdCommand: readonly string[];
 }
 
 /** Starts all of it. On failure the network is to be disposed by `use`'s owner. */
@@ -63,10 +61,10 @@ export async function openCluster(
   const url = await api;
   serversDone(`API at ${url}, HTTP and UDP in 4 pods`);
   const vipdDone = onStep("vipd", `starting vipd in mode ${options.mode}`);
-  const vipdCommand = await startVipd(network, options);
-  await waitReady(agents["node-a"], directory);
+  const child = await startVipd(network, options);
+  await waitReady(agents["node-a"], { child, log: `${directory}/vipd.log` });
   vipdDone(`mode ${options.mode}, ready: every Service is in the kernel`);
-  return { network, agents, url, hasIpv6, vipdCommand };
+  return { network, agents, url, hasIpv6 };
 }
 
 async function exists(path: string): Promise<boolean> {
@@ -111,7 +109,7 @@ async function startApi(network: Network, directory: string): Promise<string> {
   });
 }
 
-async function startVipd(network: Network, options: ClusterOptions): Promise<readonly string[]> {
+async function startVipd(network: Network, options: ClusterOptions): Promise<Deno.ChildProcess> {
   const { directory, mode } = options;
   const config = `${directory}/kube-proxy.yaml`;
   const example: unknown = parse(await Deno.readTextFile(`${ROOT}examples/config/kube-proxy.yaml`));
@@ -124,11 +122,10 @@ async function startVipd(network: Network, options: ClusterOptions): Promise<rea
   // The kernel of user-mode-linux has no nf_tables for IPv4.
   const env = isInside() ? { PATH: await legacyIptablesPath(`${directory}/tools`) } : {};
   const log = `${directory}/vipd.log`;
-  network.spawn("node-a", ["sh", "-c", 'exec "$@" >"$0" 2>&1', log, ...command], {
+  return network.spawn("node-a", ["sh", "-c", 'exec "$@" >"$0" 2>&1', log, ...command], {
     stdin: "null",
     env,
-  }).unref();
-  return command;
+  });
 }
 
 /** The source with the permissions of a release, or the executable that `VIPD` names. */
@@ -141,26 +138,30 @@ function vipdExecutable(): string[] {
   ];
 }
 
-async function waitReady(agent: Agent, directory: string): Promise<void> {
+async function waitReady(agent: Agent, started: Started): Promise<void> {
   const question = { protocol: "http", host: "127.0.0.1", port: 10256, path: "/readyz" } as const;
-  const log = `${directory}/vipd.log`;
-  await waitFor({ what: "vipd", child: undefined, log }, async () => {
+  await waitFor({ what: "vipd", ...started }, async () => {
     const { hits } = await agent.ask({ ...question, count: 1, timeoutMs: 1_000 });
     const [text = ""] = Object.keys(hits);
     return /^(HTTP|refused|unreachable|silence|error)/.test(text) ? undefined : text;
   });
 }
 
+interface Started {
+  readonly child: Deno.ChildProcess;
+  readonly log: string;
+}
+
 async function waitFor(
-  { what, child, log }: { what: string; child: Deno.ChildProcess | undefined; log: string },
+  { what, child, log }: Started & { what: string },
   ask: () => Promise<string | undefined>,
 ): Promise<string> {
-  const end = child && watchEnd(child);
+  const end = watchEnd(child);
   const limitMs = isInside() ? INSIDE_READY_LIMIT_MS : READY_LIMIT_MS;
   for (const begin = performance.now(); performance.now() - begin < limitMs;) {
     const answer = await ask();
     if (answer !== undefined) return answer;
-    if (end?.hasEnded) break;
+    if (end.hasEnded) break;
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
   const tail = (await readIfThere(log)).trim().split("\n").slice(-15).join("\n");

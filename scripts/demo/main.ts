@@ -36,6 +36,9 @@ const DROP_LIMIT_MS = 600;
 const INSIDE_FACTOR = 4;
 const FETCH_LIMIT_MS = 300_000;
 
+/** Somebody wants it to end. */
+const interrupt = new AbortController();
+
 interface Options {
   readonly mode: ProxyMode;
   readonly keep: boolean;
@@ -227,6 +230,8 @@ async function main(): Promise<number> {
   }
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     Deno.addSignalListener(signal, async () => {
+      if (interrupt.signal.aborted) return;
+      interrupt.abort();
       screen.line("Interrupted, cleaning up");
       await removeOwn();
       Deno.exit(130);
@@ -235,10 +240,18 @@ async function main(): Promise<number> {
   return await demo(options, screen) ? 0 : 1;
 }
 
+/** What goes wrong after an interrupt is its doing; who handles it ends the process. */
+async function leaveToInterrupt(): Promise<void> {
+  if (interrupt.signal.aborted) await new Promise(() => {});
+}
+
 if (import.meta.main) {
   try {
-    Deno.exit(await main());
+    const code = await main();
+    await leaveToInterrupt();
+    Deno.exit(code);
   } catch (error) {
+    await leaveToInterrupt();
     const isPlain = [SetUpError, DemoError, TypeError].some((kind) => error instanceof kind);
     const text = error instanceof Error ? isPlain ? error.message : error.stack : String(error);
     process.stderr.write(`\n${text}\n`);
