@@ -5,7 +5,6 @@
  */
 
 import type { KubeProxyConfiguration } from "../config/types.ts";
-import { startApiSource } from "../kube/api_source.ts";
 import { loadConnection } from "../kube/credentials.ts";
 import { type EventRecorder, NO_EVENTS, startEventRecorder } from "../kube/events.ts";
 import { startManifestSource } from "../kube/manifests.ts";
@@ -45,6 +44,8 @@ async function followServer(options: SourceOptions): Promise<Source> {
   const { kubeconfig } = config.clientConnection;
   const connection = await loadConnection({ kubeconfig, master, environment, log });
   const clientConfig = config.clientConnection;
+  // With manifests there is nobody to speak HTTP with: its library is not loaded then.
+  const { startApiSource } = await import("../kube/api_source.ts");
   const source = startApiSource({ connection, store, nodeName, clientConfig, log, signal });
   const { client, done } = source;
   const events = startEventRecorder({ client, hostname: nodeName, clock, log, signal });
