@@ -4,6 +4,7 @@
  * @module
  */
 
+import { RestoreError } from "../../kernel/iptables/errors.ts";
 import { type Iptables, openIptables } from "../../kernel/iptables/iptables.ts";
 import { openTableMonitor } from "../../kernel/iptables/table_monitor.ts";
 import { BLIND_MONITOR, type TableMonitor } from "../../kernel/iptables/monitor.ts";
@@ -71,7 +72,8 @@ export function iptablesMode(host: Host): Mode {
 
 /** The backend of one family. */
 export class IptablesBackend implements Backend {
-  readonly #facts: BackendFacts;
+  readonly #log: Logger;
+  #facts: BackendFacts;
   readonly #programmer: Programmer;
   readonly #monitor: TableMonitor;
   #wish: Ruleset | undefined;
@@ -85,6 +87,7 @@ export class IptablesBackend implements Backend {
     },
   ) {
     this.#facts = facts;
+    this.#log = log;
     this.#monitor = monitor;
     this.#programmer = new Programmer({ iptables, monitor, log });
   }
@@ -92,14 +95,44 @@ export class IptablesBackend implements Backend {
   /** @inheritDoc */
   async sync(plan: Plan): Promise<SyncReport> {
     if (this.#ownedRules() < CHEAP_RULES && this.#monitor.hasChanged() === true) this.distrust();
-    const wish = renderRuleset(plan, { facts: this.#facts, previous: this.#wish });
-    this.#wish = wish;
     try {
-      return this.#report(await this.#programmer.program(wish));
+      return await this.#program(plan);
     } catch (error) {
       const failure = error instanceof Error ? error : new Error(String(error), { cause: error });
-      throw new SyncError("iptables", this.#facts.family, [failure]);
+      const isFirst = this.#programmer.last === undefined;
+      if (isFirst && failure instanceof RestoreError && usesCounters(this.#facts)) {
+        return await this.#programWithoutCounters(plan, failure);
+      }
+      throw this.#syncError(failure);
     }
+  }
+
+  async #program(plan: Plan): Promise<SyncReport> {
+    const wish = renderRuleset(plan, { facts: this.#facts, previous: this.#wish });
+    this.#wish = wish;
+    return this.#report(await this.#programmer.program(wish));
+  }
+
+  /** The kernel may have counters and yet no match on them; the match is all that is lost then. */
+  async #programWithoutCounters(plan: Plan, failure: RestoreError): Promise<SyncReport> {
+    const facts = this.#facts;
+    this.#facts = withoutCounters(facts);
+    try {
+      const report = await this.#program(plan);
+      this.#log.warn("Not counting packets, the kernel refuses rules with counters", {
+        family: facts.family,
+        error: failure,
+      });
+      return report;
+    } catch (error) {
+      this.#facts = facts;
+      this.#log.v(2, "Rules without counters are refused too", { family: facts.family, error });
+      throw this.#syncError(failure);
+    }
+  }
+
+  #syncError(failure: Error): SyncError {
+    return new SyncError("iptables", this.#facts.family, [failure]);
   }
 
   /** @inheritDoc */
@@ -142,6 +175,15 @@ export class IptablesBackend implements Backend {
       ...quarantined.length > 0 ? { resyncAfterMs: QUARANTINE_MS } : {},
     };
   }
+}
+
+function usesCounters({ capabilities }: BackendFacts): boolean {
+  return capabilities.invalidCounter || capabilities.localhostCounter;
+}
+
+function withoutCounters(facts: BackendFacts): BackendFacts {
+  const capabilities = { ...facts.capabilities, invalidCounter: false, localhostCounter: false };
+  return { ...facts, capabilities };
 }
 
 async function openBackend(host: Host, options: BackendOptions): Promise<Backend> {

@@ -241,6 +241,22 @@ Deno.test("sync() throws when rules that are nobody's are refused", async () => 
   strictEqual(error.failures[0].table, "nat");
 });
 
+for (const variant of ["nf_tables", "legacy"] as const) {
+  Deno.test(`sync() goes on without counters when ${variant} has no match on them`, async () => {
+    const stage = new Stage(variant);
+    stage.iptables.refuses = (line) => line.includes("-m nfacct");
+    for (const name of ["a", "b", "c"]) {
+      stage.put(name, ["10.0.0.1"], {
+        ports: [{ name: "http", protocol: "TCP", port: 80, nodePort: 30_000 + name.charCodeAt(0) }],
+      });
+    }
+    const report = await stage.backend.sync(stage.plan());
+    deepStrictEqual(report.quarantined, []);
+    strictEqual((await stage.iptables.save()).get("filter")?.get("KUBE-FORWARD")?.length, 3);
+    strictEqual((await stage.iptables.save()).get("nat")?.get("KUBE-NODEPORTS")?.length, 3);
+  });
+}
+
 Deno.test("sync() leaves stale chains that rules of others lead to, and says so", async () => {
   const stage = await stageWith(1);
   await stage.iptables.restore(

@@ -57,7 +57,6 @@ export class Programmer {
   readonly #log: Logger;
   /** What the tables hold; undefined: not known. */
   #applied: Applied | undefined;
-  /** What was written last, whether it is still there or not. */
   #last: Ruleset | undefined;
   /** The last restore failed, so what differs need not be the work of others. */
   #hasFailed = false;
@@ -71,6 +70,11 @@ export class Programmer {
   /** Rules of ours in the tables; undefined: not known. */
   get owned(): RuleCounts | undefined {
     return this.#applied?.owned;
+  }
+
+  /** What was written last, whether it is still there or not; undefined: nothing yet. */
+  get last(): Ruleset | undefined {
+    return this.#last;
   }
 
   /** Forgets what the tables hold. */
@@ -215,13 +219,16 @@ export class Programmer {
 
   /**
    * Whose rules were refused: named by line, or suspected because they change and were in the same
-   * restore.
+   * restore. Nobody when a line was named that belongs to nobody.
    */
   #blame(
     { error, restore }: Refusal,
     target: Ruleset,
   ): { named: readonly string[]; suspects: readonly string[] } {
     const named = error.lines.map(restore.ownerOfLine).filter((owner) => owner !== undefined);
+    const isNobodys = named.length === 0 && error.lines.length > 0 &&
+      !error.lines.some((line) => restore.commitLines.has(line));
+    if (isNobodys) return { named: [], suspects: [] };
     const suspects = restore.owners.filter((key) =>
       target.services.get(key) !== this.#last?.services.get(key)
     );

@@ -20,6 +20,8 @@ export interface RestoreText {
   readonly owners: readonly string[];
   /** Whose edit line `number` is; undefined for lines that belong to nobody. */
   ownerOfLine(number: number): string | undefined;
+  /** Lines with COMMIT: an error there may be the fault of any line of its table. */
+  readonly commitLines: ReadonlySet<number>;
 }
 
 const encoder = new TextEncoder();
@@ -32,6 +34,7 @@ export function formatRestore(tables: readonly TableEdits[]): RestoreText {
   const lines: string[] = [];
   const ownerByLine: (string | undefined)[] = [undefined];
   const rules: Record<string, number> = {};
+  const commitLines = new Set<number>();
   const write = (line: string, owner?: string) => {
     lines.push(line);
     ownerByLine.push(owner);
@@ -44,6 +47,7 @@ export function formatRestore(tables: readonly TableEdits[]): RestoreText {
     rules[table] = lines.slice(before).filter((line) => !line.startsWith("-D")).length;
     for (const edit of edits) if (edit.kind === "remove") write(`-X ${edit.chain}`, edit.owner);
     write("COMMIT");
+    commitLines.add(lines.length);
   }
   const owners = [...new Set(ownerByLine.filter((owner) => owner !== undefined))];
   const text = `${lines.join("\n")}\n`;
@@ -53,6 +57,7 @@ export function formatRestore(tables: readonly TableEdits[]): RestoreText {
     tables: tables.length,
     rules,
     owners,
+    commitLines,
     ownerOfLine: (number) => ownerByLine[number],
   };
 }

@@ -38,6 +38,7 @@ Deno.test("formatRestore() knows whose a line is", () => {
   const [a, b, none] = ["a", "b", undefined];
   deepStrictEqual(owners, [none, none, a, none, none, a, b, a, a, b, none, b, none]);
   deepStrictEqual(RESTORE.owners, ["a", "b"]);
+  deepStrictEqual([...RESTORE.commitLines], [3, 12]);
 });
 
 Deno.test("formatRestore() counts what it adds", () => {

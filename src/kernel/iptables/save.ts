@@ -16,6 +16,8 @@ import type { Rule, TableName, Tables } from "./ruleset.ts";
  * The tables of one family.
  *
  * @throws {SyntaxError} at a line that is none of iptables-save.
+ * @throws {Error} when a table holds what only the nft tool can show: to take it for empty would
+ * add every jump once more.
  */
 export function parseSave(text: string): Tables {
   const tables = new Map<TableName, Map<string, Rule[]>>();
@@ -28,7 +30,9 @@ export function parseSave(text: string): Tables {
     } else if (line.startsWith("*")) {
       table = new Map();
       tables.set(line.slice(1).trim() as TableName, table);
-    } else if (line !== "" && line !== "COMMIT" && !line.startsWith("#")) {
+    } else if (line.startsWith("#")) {
+      refuseIncompatible(line);
+    } else if (line !== "" && line !== "COMMIT") {
       throw new SyntaxError(`Cannot parse iptables-save line ${JSON.stringify(line)}`);
     }
   }
@@ -42,6 +46,16 @@ export function parseSave(text: string): Tables {
 export function normaliseRule(rule: string): Rule {
   if (!rule.includes("  ")) return rule;
   return rule.replace(/"(?:[^"\\]|\\.)*"|\s+/g, (part) => part.startsWith('"') ? part : " ").trim();
+}
+
+/** # Table `nat' is incompatible, use 'nft' tool. */
+function refuseIncompatible(line: string): void {
+  const table = /^# Table `(\w+)' (?:is|contains) incompatible/.exec(line)?.[1];
+  if (table === undefined || !["nat", "filter", "mangle"].includes(table)) return;
+  throw new Error(
+    `Cannot read iptables table "${table}": somebody added rules with the nft tool that iptables ` +
+      `cannot show`,
+  );
 }
 
 function* linesOf(text: string): Generator<string> {

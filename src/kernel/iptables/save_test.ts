@@ -31,6 +31,18 @@ for (const text of BROKEN) {
     throws(() => parseSave(text), SyntaxError));
 }
 
+const INCOMPATIBLE = [
+  "# Table `nat' is incompatible, use 'nft' tool.\n",
+  "# Table `nat' contains incompatible base-chains, use 'nft' tool to list them.\n*nat\nCOMMIT\n",
+];
+for (const text of INCOMPATIBLE) {
+  Deno.test(`parseSave() does not take for empty what it cannot see: ${text.slice(12, 40)}`, () =>
+    throws(() => parseSave(text), /Cannot read iptables table "nat"/));
+}
+
+Deno.test("parseSave() does not mind tables of others that it cannot see", () =>
+  strictEqual(parseSave("# Table `raw' is incompatible, use 'nft' tool.\n").size, 0));
+
 const RULES = [
   ["-m nfacct --nfacct-name  x -j DROP", "-m nfacct --nfacct-name x -j DROP"],
   ['-m comment --comment "a  b" -j X', '-m comment --comment "a  b" -j X'],
