@@ -36,6 +36,8 @@ export interface SyncReport {
   /** iptables tables by name (iptables mode only). */
   readonly rules?: Readonly<Record<string, RuleCount>>;
   readonly quarantined: readonly Quarantined[];
+  /** How often the xtables lock was not to be had, since the last report (iptables mode only). */
+  readonly lockTimeouts?: number;
   /**
    * When given, the shell syncs again after this time though nothing changed (a chain the kernel
    * has not let go of, a real server that drains).

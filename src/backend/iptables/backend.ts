@@ -172,6 +172,7 @@ export class IptablesBackend implements Backend {
         nat: { owned: owned.nat, written: tally.written.nat ?? 0 },
       },
       quarantined,
+      lockTimeouts: this.#programmer.takeLockTimeouts(),
       ...quarantined.length > 0 ? { resyncAfterMs: QUARANTINE_MS } : {},
     };
   }

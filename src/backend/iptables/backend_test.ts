@@ -200,7 +200,9 @@ Deno.test("sync() without the xtables lock knows what is there", async () => {
   const error: unknown = await stage.sync().catch((reason) => reason);
   ok(error instanceof SyncError && error.failures[0] instanceof LockBusyError);
   stage.iptables.onRestore = () => {};
-  strictEqual((await stage.sync()).length, 1);
+  const report = await stage.backend.sync(stage.plan());
+  strictEqual(report.processes, 1);
+  strictEqual(report.lockTimeouts, 1);
   strictEqual(stage.iptables.saves, saves);
 });
 

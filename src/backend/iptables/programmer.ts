@@ -58,6 +58,7 @@ export class Programmer {
   /** What the tables hold; undefined: not known. */
   #applied: Applied | undefined;
   #last: Ruleset | undefined;
+  #lockTimeouts = 0;
   /** The last restore failed, so what differs need not be the work of others. */
   #hasFailed = false;
 
@@ -75,6 +76,13 @@ export class Programmer {
   /** What was written last, whether it is still there or not; undefined: nothing yet. */
   get last(): Ruleset | undefined {
     return this.#last;
+  }
+
+  /** How often the lock was not to be had since this was asked last. */
+  takeLockTimeouts(): number {
+    const count = this.#lockTimeouts;
+    this.#lockTimeouts = 0;
+    return count;
   }
 
   /** Forgets what the tables hold. */
@@ -174,6 +182,7 @@ export class Programmer {
       } catch (error) {
         // Without the lock the tool did not even start, so we still know what is there.
         const isUntouched = error instanceof LockBusyError;
+        if (isUntouched) this.#lockTimeouts++;
         write.end({ commits: isUntouched ? 0 : undefined });
         if (isUntouched && isFirst) this.#applied = known;
         else this.#hasFailed = true;
