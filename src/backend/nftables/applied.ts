@@ -7,6 +7,7 @@
 
 import type { Plan, ServicePlan } from "../../model/plan.ts";
 import type { Claims } from "./claims.ts";
+import { changedKeys } from "./changed_keys.ts";
 import { type Context, hasSameServiceRules } from "./context.ts";
 import { NO_PART } from "./desired.ts";
 import { type PartChange, STATIC_KEY } from "./diff.ts";
@@ -31,7 +32,8 @@ export class Applied {
   readonly claims: Claims;
   #context: Context;
   readonly #services = new Map<string, ServicePlan>();
-  #plans: ReadonlyMap<string, ServicePlan> | undefined;
+  /** Those of the last plan, also the ones that were not written. */
+  #plans: ReadonlyMap<string, ServicePlan> = new Map();
 
   constructor(options: { readonly context: Context; readonly claims: Claims }) {
     this.#context = options.context;
@@ -53,25 +55,19 @@ export class Applied {
   ): Changes {
     const parts: PartChange[] = [];
     const unusable: Unusable[] = [];
-    const isSameNode = context === this.#context;
-    if (!isSameNode) {
+    if (context !== this.#context) {
       parts.push({
         key: STATIC_KEY,
         was: renderStatic(this.#context),
         wish: renderStatic(context),
       });
     }
-    if (isSameNode && plan.services === this.#plans) return { parts, unusable };
-    const isSameHere = isSameNode || hasSameServiceRules(this.#context, context);
-    for (const [key, wish] of plan.services) {
-      const before = this.#services.get(key);
-      if (before === wish && isSameHere || except.has(key)) continue;
-      const reason = nameProblem(wish.servicePort.name);
-      if (reason === undefined) parts.push(this.#change(key, { before, wish, context }));
+    for (const key of this.#candidates(plan.services, context)) {
+      const wish = plan.services.get(key);
+      if (except.has(key)) continue;
+      const reason = wish && nameProblem(wish.servicePort.name);
+      if (reason === undefined) parts.push(this.#change(key, { wish, context }));
       else unusable.push({ key, reason });
-    }
-    for (const [key, before] of this.#services) {
-      if (!plan.services.has(key)) parts.push(this.#change(key, { before, context }));
     }
     return { parts, unusable };
   }
@@ -90,14 +86,19 @@ export class Applied {
     this.#plans = plan.services;
   }
 
+  /** Services whose rules may differ. */
+  #candidates(services: ReadonlyMap<string, ServicePlan>, context: Context): Iterable<string> {
+    if (!hasSameServiceRules(this.#context, context)) {
+      return new Set([...services.keys(), ...this.#services.keys()]);
+    }
+    return services === this.#plans ? [] : changedKeys(this.#plans, services);
+  }
+
   #change(
     key: string,
-    { before, wish, context }: {
-      readonly before?: ServicePlan | undefined;
-      readonly wish?: ServicePlan;
-      readonly context: Context;
-    },
+    { wish, context }: { readonly wish: ServicePlan | undefined; readonly context: Context },
   ): PartChange {
+    const before = this.#services.get(key);
     return {
       key,
       was: before === undefined ? NO_PART : renderService(before, this.#context),

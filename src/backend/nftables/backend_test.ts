@@ -351,7 +351,7 @@ Deno.test("sync() splits a cold start: bounded, and elements after what they ref
   }
   const transactions = await stage.sync();
   ok(transactions.length > 3);
-  ok(Math.max(...transactions.map((commands) => commands.length)) <= 1_600);
+  ok(Math.max(...transactions.map((commands) => commands.length)) <= 1_000);
   const isElement = (line: string) => /^add element \w+-ips \{ 172/.test(line);
   const first = transactions.findIndex((commands) => commands.some(isElement));
   ok(transactions.slice(first).every((commands) => commands.some(isElement)));

@@ -40,6 +40,7 @@ export function contextOf(
 
 /** Whether the rules of services depend on the difference between the two. */
 export function hasSameServiceRules(a: Context, b: Context): boolean {
+  if (a.node === b.node) return a.masqueradeMark === b.masqueradeMark;
   return a.node.ip === b.node.ip && a.masqueradeMark === b.masqueradeMark &&
     JSON.stringify(a.node.localTraffic) === JSON.stringify(b.node.localTraffic);
 }

@@ -11,8 +11,14 @@ import type { Command, TableName } from "../../kernel/nft/values.ts";
 import type { Claims } from "./claims.ts";
 import { diffBuild, diffTidy, type PartChange, staleChains, STATIC_KEY } from "./diff.ts";
 
-/** About 250 services of one chain and two elements: some ten milliseconds in the kernel. */
-const MAX_COMMANDS = 1_500;
+/**
+ * About 100 services of one chain and two elements. For each anonymous set the kernel walks through
+ * all sets of the table, so among ten thousand services even these take it 50 ms.
+ */
+const MAX_COMMANDS = 500;
+
+/** Elements are cheap, but each transaction with a verdict makes the kernel walk through all rules. */
+const MAX_ELEMENTS = 2_000;
 
 /** So many refusals and nothing that worked: it is not the services. */
 const MAX_REFUSALS = 64;
@@ -99,7 +105,13 @@ export class Program {
     if (changes.length === 1 || changes.reduce((sum, c) => sum + weight(c), 0) <= MAX_COMMANDS) {
       return [{ makeStep: all, batches: inOne }];
     }
-    return [build, place, tidy].map((makeStep) => ({ makeStep, batches: inBatches }));
+    const byCommands = (rest: readonly PartChange[]) => inBatches(rest, MAX_COMMANDS);
+    const byElements = (rest: readonly PartChange[]) => inBatches(rest, MAX_ELEMENTS);
+    return [
+      { makeStep: build, batches: byCommands },
+      { makeStep: place, batches: byElements },
+      { makeStep: tidy, batches: byCommands },
+    ];
   }
 
   #build(batch: readonly PartChange[]): readonly Command[] {
@@ -147,12 +159,15 @@ export class Program {
 }
 
 /** The static part stands alone: everything else refers to it. */
-function* inBatches(changes: readonly PartChange[]): Generator<readonly PartChange[]> {
+function* inBatches(
+  changes: readonly PartChange[],
+  maxWeight: number,
+): Generator<readonly PartChange[]> {
   let batch: PartChange[] = [];
   let size = 0;
   for (const change of changes) {
     const next = weight(change);
-    if (batch.length > 0 && (size + next > MAX_COMMANDS || batch[0]?.key === STATIC_KEY)) {
+    if (batch.length > 0 && (size + next > maxWeight || batch[0]?.key === STATIC_KEY)) {
       yield batch;
       batch = [];
       size = 0;

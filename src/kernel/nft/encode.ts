@@ -32,20 +32,17 @@ export interface EncodedTransaction {
   readonly commandOfRequest: readonly number[];
 }
 
-/** Encodes; `unique` tells names of anonymous sets of this transaction from all earlier ones. */
+/** Encodes; `unique` gives another number each time, for the names of anonymous sets. */
 export function encodeTransaction(
   { commands, table }: Transaction,
-  unique: string,
+  unique: () => number,
 ): EncodedTransaction {
   const requests: NetlinkRequest[] = [];
   const commandOfRequest: number[] = [];
   let lastSetId = 0;
-  const nextSet = (): { readonly id: number; readonly unique: string } => {
-    lastSetId++;
-    return { id: lastSetId, unique: `${unique}-${lastSetId.toString(36)}` };
-  };
+  const nextSetId = () => ++lastSetId;
   commands.forEach((command, index) => {
-    for (const request of encodeCommand(command, { table, nextSet })) {
+    for (const request of encodeCommand(command, { table, nextSetId, unique })) {
       requests.push(request);
       commandOfRequest.push(index);
     }
@@ -55,7 +52,8 @@ export function encodeTransaction(
 
 interface CommandScope {
   readonly table: TableName;
-  readonly nextSet: () => { readonly id: number; readonly unique: string };
+  readonly nextSetId: () => number;
+  readonly unique: () => number;
 }
 
 function encodeCommand(command: Command, scope: CommandScope): readonly NetlinkRequest[] {
@@ -85,7 +83,7 @@ function encodeCommand(command: Command, scope: CommandScope): readonly NetlinkR
     case "add-rule":
       return encodeRule(command, scope);
     case "add-set": {
-      const { id } = scope.nextSet();
+      const id = scope.nextSetId();
       return [request(MSG.NEWSET, {
         flags: NLM_F_CREATE,
         body: (writer) => writeSet(writer, { table: name, set: command.set, id }),
@@ -140,15 +138,14 @@ function requestOf(
 
 function encodeRule(
   { chain, rule }: { readonly chain: string; readonly rule: Rule },
-  { table, nextSet }: CommandScope,
+  { table, nextSetId, unique }: CommandScope,
 ): readonly NetlinkRequest[] {
   const requests: NetlinkRequest[] = [];
   const references = new Map<Statement, SetReference>();
   for (const statement of rule.statements) {
     const set = anonymousSet(statement, table.family);
     if (set === undefined) continue;
-    const { id, unique } = nextSet();
-    const reference = { id, name: anonymousName(set, unique) };
+    const reference = { id: nextSetId(), name: anonymousName(set, unique()) };
     references.set(statement, reference);
     requests.push(...encodeAnonymous(set, { table, reference }));
   }

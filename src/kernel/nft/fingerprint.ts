@@ -53,7 +53,7 @@ export function fingerprintRule(
   writer.reset();
   const setOf = (statement: Statement): SetReference | undefined => {
     const set = anonymousSet(statement, table.family);
-    return set && { id: 0, name: anonymousName(set, "") };
+    return set && { id: 0, name: anonymousName(set, 0) };
   };
   writeRule(writer, { rule, table, setOf });
   return fingerprintOf(new Attributes(writer.written()));

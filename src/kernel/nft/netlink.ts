@@ -53,19 +53,16 @@ const LIST_ATTEMPTS = 5;
 /** nf_tables over a netlink channel. */
 export class NetlinkNft implements Nft {
   readonly #options: NetlinkNftOptions;
-  /** Anonymous sets of earlier processes may still be there: names must not meet theirs. */
-  readonly #process = randomBytes(6).toString("hex");
+  /** Begins anywhere: anonymous sets of earlier processes may still be there. */
+  #unique = randomBytes(4).readUInt32BE();
   readonly #writer = new MessageWriter();
-  #transactions = 0;
 
   constructor(options: NetlinkNftOptions) {
     this.#options = options;
   }
 
   async transact(transaction: Transaction): Promise<Written> {
-    this.#transactions++;
-    const unique = `${this.#process}-${this.#transactions.toString(36)}`;
-    const { requests, commandOfRequest } = encodeTransaction(transaction, unique);
+    const { requests, commandOfRequest } = encodeTransaction(transaction, () => this.#unique++);
     const subsystem = NFNL_SUBSYS_NFTABLES;
     const batch = nfnetlinkTransaction(requests, { subsystem, operation: OPERATION });
     const result = attempt(() => this.#options.channel.transact(batch));
