@@ -12,30 +12,36 @@ import { type Cluster, MODE, openCluster, tally } from "./cluster.ts";
 import { service, slice } from "./objects.ts";
 import { ADDRESSES, FAMILIES, type Family, type Pod } from "./topology.ts";
 
-const N = 40;
-const NAME = "turns";
+/**
+ * Services by the last number of their addresses. A connection that ended is remembered for two
+ * minutes, so what drains needs a Service that nobody else has asked.
+ */
+const TURNS = { name: "turns", n: 40 };
+const DRAINED = { name: "drained", n: 41 };
 
-function objects(pods: readonly Pod[]): object[] {
-  const web = { name: "web", port: 80, targetPort: 8080, protocol: "TCP", nodePort: 30_040 };
+type Staged = typeof TURNS;
+
+function objects({ name, n }: Staged, pods: readonly Pod[]): object[] {
+  const web = { name: "web", port: 80, targetPort: 8080, protocol: "TCP", nodePort: 30_000 + n };
   const sctp = { name: "sctp", port: 5060, targetPort: 5060, protocol: "SCTP" };
   return [
-    service(NAME, {
+    service(name, {
       type: "NodePort",
-      clusterIP: ADDRESSES.IPv4.service(N),
-      clusterIPs: FAMILIES.map((family) => ADDRESSES[family].service(N)),
+      clusterIP: ADDRESSES.IPv4.service(n),
+      clusterIPs: FAMILIES.map((family) => ADDRESSES[family].service(n)),
       ipFamilyPolicy: "RequireDualStack",
       ports: [web, sctp],
     }),
-    ...FAMILIES.map((family) => sliceOf(family, pods)),
+    ...FAMILIES.map((family) => sliceOf(name, { family, pods })),
   ];
 }
 
-function sliceOf(family: Family, pods: readonly Pod[]): object {
+function sliceOf(name: string, where: { family: Family; pods: readonly Pod[] }): object {
   const ports = [
     { name: "web", port: 8080, protocol: "TCP" },
     { name: "sctp", port: 5060, protocol: "SCTP" },
   ];
-  return { ...slice(NAME, { family, pods }), ports };
+  return { ...slice(name, where), ports };
 }
 
 let cluster: Cluster;
@@ -43,9 +49,14 @@ let cluster: Cluster;
 function defineTests(): void {
   Deno.test.beforeAll(async () => {
     cluster = await openCluster();
-    cluster.server.apply(...objects(["pod-b", "far-1"]));
+    const both = ["pod-b", "far-1"] as const;
+    cluster.server.apply(...objects(DRAINED, both), ...objects(TURNS, both));
     await eventually("the service answers", async () => {
-      const hits = await tally(cluster, { client: "pod-a", target: webOf("IPv6"), count: 2 });
+      const hits = await tally(cluster, {
+        client: "pod-a",
+        target: webOf("IPv6", TURNS),
+        count: 2,
+      });
       return hits["far-1"] === 1 ? true : undefined;
     });
   });
@@ -64,18 +75,18 @@ function flow(title: string, fn: () => Promise<void>): void {
   Deno.test({ name: `ipvs ${title}`, sanitizeOps: false, sanitizeResources: false, fn });
 }
 
-function webOf(family: Family): { protocol: "tcp"; host: string; port: number } {
-  return { protocol: "tcp", host: ADDRESSES[family].service(N), port: 80 };
+function webOf(family: Family, { n }: Staged): { protocol: "tcp"; host: string; port: number } {
+  return { protocol: "tcp", host: ADDRESSES[family].service(n), port: 80 };
 }
 
 async function takeTurns(family: Family): Promise<void> {
-  const hits = await tally(cluster, { client: "pod-a", target: webOf(family), count: 20 });
+  const hits = await tally(cluster, { client: "pod-a", target: webOf(family, TURNS), count: 20 });
   deepEqual(hits, { "pod-b": 10, "far-1": 10 });
 }
 
-/** Real servers of the service as `ipvsadm -Sn` prints them, without the server. */
+/** Real servers of the Service that drains as `ipvsadm -Sn` prints them, without the server. */
 async function realServers(family: Family): Promise<string[]> {
-  const { host } = webOf(family);
+  const { host } = webOf(family, DRAINED);
   const server = `${host.includes(":") ? `[${host}]` : host}:80`;
   const saved = await cluster.network.run("node", ["ipvsadm", "-Sn"]);
   return saved.split("\n").filter((line) => line.startsWith(`-a -t ${server} `))
@@ -84,12 +95,12 @@ async function realServers(family: Family): Promise<string[]> {
 
 async function drain(family: Family): Promise<void> {
   const far = `${family === "IPv6" ? `[${ADDRESSES.IPv6.pods["far-1"]}]` : "10.1.2.21"}:8080`;
-  const socket = await connectTo("far-1", webOf(family));
-  cluster.server.apply(sliceOf(family, ["pod-b"]));
+  const socket = await connectTo("far-1", webOf(family, DRAINED));
+  cluster.server.apply(sliceOf(DRAINED.name, { family, pods: ["pod-b"] }));
   await eventually("weight 0", async () => {
     return (await realServers(family)).includes(`${far} -m -w 0`) ? true : undefined;
   });
-  const hits = await tally(cluster, { client: "pod-a", target: webOf(family), count: 6 });
+  const hits = await tally(cluster, { client: "pod-a", target: webOf(family, DRAINED), count: 6 });
   deepEqual(hits, { "pod-b": 6 });
   equal(await echo(socket, "drained"), "drained");
   await cluster.restart("SIGKILL");
@@ -100,7 +111,7 @@ async function drain(family: Family): Promise<void> {
   await eventually("deleted", async () => {
     return (await realServers(family)).length === 1 ? true : undefined;
   }, { timeoutMs: 40_000 });
-  cluster.server.apply(sliceOf(family, ["pod-b", "far-1"]));
+  cluster.server.apply(sliceOf(DRAINED.name, { family, pods: ["pod-b", "far-1"] }));
   await eventually("weight 1", async () => {
     return (await realServers(family)).includes(`${far} -m -w 1`) ? true : undefined;
   });
@@ -146,7 +157,7 @@ async function speakSctp(family: Family): Promise<void> {
   const program = new URL("sctp.ts", import.meta.url).pathname;
   const run = [Deno.execPath(), "run", "-A", "--no-check", "--cached-only", program];
   const pod = ADDRESSES[family].pods["pod-b"];
-  cluster.server.apply(sliceOf(family, ["pod-b"]));
+  cluster.server.apply(sliceOf(TURNS.name, { family, pods: ["pod-b"] }));
   const server = cluster.network.spawn("pod-b", [...run, "serve", pod, "5060", "pod-b"], {
     stdout: "piped",
   });
@@ -154,7 +165,7 @@ async function speakSctp(family: Family): Promise<void> {
     const first = await server.stdout.getReader().read();
     match(new TextDecoder().decode(first.value), /listening/);
     const said = await eventually("an answer", async () => {
-      const command = [...run, "ask", ADDRESSES[family].service(N), "5060"];
+      const command = [...run, "ask", ADDRESSES[family].service(TURNS.n), "5060"];
       const { code, stdout } = await cluster.network.exec("pod-a", command);
       return code === 0 && stdout !== "" ? stdout : undefined;
     }, { timeoutMs: 60_000 });
