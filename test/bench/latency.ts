@@ -20,7 +20,8 @@ import { openNetwork } from "../support/netns.ts";
 
 const ENDPOINTS = 5;
 /** Bytes and changed ServicePorts of a sync, as vipd logs it at `-v=2`. */
-const SYNC = /"Synced rules" family="IPv4" full=(\w+).* changed=(\d+) bytes=(\d+)/g;
+const SYNC =
+  /"Synced rules" family="IPv4" full=(\w+).* changed=(\d+) bytes=(\d+) processes=(\d+) ms=([\d.]+)/g;
 /** USER_HZ: what /proc/PID/stat counts in. */
 const TICK_MS = 10;
 
@@ -82,7 +83,7 @@ async function measureStart(cluster: Cluster, what: string): Promise<void> {
   const started = performance.now();
   await cluster.restart("SIGTERM");
   const ms = performance.now() - started;
-  const { bytes } = await lastSync(cluster);
+  const bytes = (await syncLines(cluster)).at(-1)?.bytes;
   row(what, [`${ms.toFixed(0)} ms`, `${await cpuMs(cluster)} ms CPU`, `${bytes} bytes`]);
 }
 
@@ -103,12 +104,16 @@ async function measureChanges(
   }
   const cpu = (await cpuMs(cluster) - before) / changes;
   latencies.sort((a, b) => a - b);
-  const { bytes, changed } = await lastSync(cluster);
+  const last = (await syncLines(cluster)).findLast(({ changed }) => changed !== "0");
   row("endpoint change to first connection", [
     `median ${at(latencies, 0.5)} ms`,
     `p99 ${at(latencies, 0.99)} ms`,
     `${cpu.toFixed(1)} ms CPU`,
-    `${bytes} bytes for ${changed} ServicePorts`,
+  ]);
+  row("its sync", [
+    `${last?.ms} ms`,
+    `${last?.bytes} bytes for ${last?.changed} ServicePorts`,
+    `${last?.processes} processes`,
   ]);
   row("idle", [`${await idleCpu(cluster)} ms CPU per s`, `RSS ${await rssMegabytes(cluster)} MB`]);
 }
@@ -128,10 +133,19 @@ function settled(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, 400));
 }
 
-async function lastSync(cluster: Cluster): Promise<{ bytes: string; changed: string }> {
+/** Its duration includes the plan. */
+interface SyncLine {
+  readonly bytes: string;
+  readonly changed: string;
+  readonly processes: string;
+  readonly ms: string;
+}
+
+async function syncLines(cluster: Cluster): Promise<readonly SyncLine[]> {
   const text = await Deno.readTextFile(cluster.vipd.logFile);
-  const [, , changed = "?", bytes = "?"] = [...text.matchAll(SYNC)].at(-1) ?? [];
-  return { bytes, changed };
+  return [...text.matchAll(SYNC)].map((
+    [, , changed = "", bytes = "", processes = "", ms = ""],
+  ) => ({ bytes, changed, processes, ms }));
 }
 
 /** CPU of vipd and of the tools that it waited for. */
