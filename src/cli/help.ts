@@ -5,7 +5,7 @@
  */
 
 import { formatDuration } from "../config/duration.ts";
-import { FIELDS } from "../config/fields.ts";
+import { type FieldKind, FIELDS } from "../config/fields.ts";
 import { type Flag, FLAGS } from "./flags.ts";
 import { KUBERNETES_VERSION, VIPD_COMMIT, VIPD_VERSION } from "./version.ts";
 
@@ -36,17 +36,21 @@ export function versionText(kind: string): string {
 
 function flagLine(flag: Flag): string {
   const short = flag.short === undefined ? "    " : `-${flag.short}, `;
-  const kind = flag.bare === undefined ? ` ${flag.kind}` : "";
+  const kind = flag.bare === undefined ? ` ${isDuration(flag.kind) ? "duration" : flag.kind}` : "";
   const left = `  ${short}--${flag.name}${kind}`.padEnd(TEXT_COLUMN);
   const initial = initialText(flag);
   return `${left} ${flag.help}${initial && ` (default ${initial})`}`;
+}
+
+function isDuration(kind: FieldKind): boolean {
+  return kind === "duration" || kind === "looseDuration";
 }
 
 function initialText({ sets }: Flag): string {
   if (!("field" in sets)) return "";
   const { kind, initial } = FIELDS[sets.field];
   if (typeof initial === "number") {
-    return kind === "duration" ? formatDuration(initial) : String(initial);
+    return isDuration(kind) ? formatDuration(initial) : String(initial);
   }
   if (typeof initial === "boolean") return initial ? "true" : "";
   return typeof initial === "string" ? initial && JSON.stringify(initial) : "";

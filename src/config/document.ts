@@ -12,13 +12,19 @@
  * @module
  */
 
-import { parseDocument } from "yaml";
+import { type ErrorCode, parseDocument } from "yaml";
 import { FIELD_PATHS, FIELDS, isFieldPath, type Settings } from "./fields.ts";
 import { DOCUMENT_READERS, isRecord } from "./kinds.ts";
 import { ConfigError, type ConfigProblem } from "./problem.ts";
 
 const API_VERSION = "kubeproxy.config.k8s.io/v1alpha1";
 const KIND = "KubeProxyConfiguration";
+
+/** Mistakes that kube-proxy goes on with, the second by reading the first document only. */
+const LENIENT: Readonly<Partial<Record<ErrorCode, string>>> = {
+  DUPLICATE_KEY: "duplicate field",
+  MULTIPLE_DOCS: "ignored: another document",
+};
 
 /** A file that was read. */
 export interface ConfigDocument {
@@ -33,7 +39,7 @@ export interface ConfigDocument {
  * @throws {ConfigError} when it is no YAML, no KubeProxyConfiguration, or a value has a wrong type.
  */
 export function parseConfigDocument(text: string, fileName: string): ConfigDocument {
-  const { content, duplicates } = parseYaml(text, fileName);
+  const { content, warnings } = parseYaml(text, fileName);
   if (!isRecord(content)) {
     throw new ConfigError([{ path: fileName, reason: "must be a map of fields" }]);
   }
@@ -43,22 +49,22 @@ export function parseConfigDocument(text: string, fileName: string): ConfigDocum
   collect(content, { prefix: "", found, unknownFields });
   return {
     settings: parseSettings(found),
-    warnings: [...duplicates, ...unknownFields.map((path) => `unknown field "${path}"`)],
+    warnings: [...warnings, ...unknownFields.map((path) => `unknown field "${path}"`)],
   };
 }
 
 function parseYaml(
   text: string,
   fileName: string,
-): { content: unknown; duplicates: readonly string[] } {
+): { content: unknown; warnings: readonly string[] } {
   const document = parseDocument(text, { uniqueKeys: true, prettyErrors: true });
-  const [fatal] = document.errors.filter((error) => error.code !== "DUPLICATE_KEY");
+  const [fatal] = document.errors.filter(({ code }) => !Object.hasOwn(LENIENT, code));
   if (fatal !== undefined) throw notYaml(fileName, fatal);
   try {
     return {
       content: document.toJS(),
-      duplicates: document.errors.map(({ linePos }) =>
-        `duplicate field in line ${linePos?.[0].line}`
+      warnings: document.errors.map(({ code, linePos }) =>
+        `${LENIENT[code]} in line ${linePos?.[0].line}`
       ),
     };
   } catch (cause) {

@@ -10,6 +10,14 @@ const READ = [
   }],
   ["null as unset", "conntrack: {maxPerCore: null, min: 0}\nmode:", { "conntrack.min": 0 }],
   [
+    "numbers of nanoseconds, where kubeadm writes them",
+    "logging: {flushFrequency: 0}",
+    { "logging.flushFrequency": 0 },
+  ],
+  ["five seconds of nanoseconds", "logging: {flushFrequency: 5000000000}", {
+    "logging.flushFrequency": 5000,
+  }],
+  [
     "lists and gates",
     "nodePortAddresses: [primary]\nfeatureGates: {AllowServiceExternalIPs: false}",
     {
@@ -47,6 +55,13 @@ Deno.test("parseConfigDocument() warns of unknown and duplicate fields and goes 
     'unknown field "ipvs.nonsense"',
     'unknown field "foo"',
   ]);
+});
+
+Deno.test("parseConfigDocument() reads the first of several documents", () => {
+  const text = `${HEAD}mode: ipvs\n---\nmode: nftables\n`;
+  const { settings, warnings } = parseConfigDocument(text, "f");
+  deepStrictEqual(settings, { mode: "ipvs" });
+  deepStrictEqual(warnings, ["ignored: another document in line 4"]);
 });
 
 const REFUSED = [

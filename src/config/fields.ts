@@ -15,6 +15,8 @@ export interface ValueByKind {
   readonly bool: boolean;
   /** Milliseconds. */
   readonly duration: number;
+  /** Milliseconds; may be written as a number of nanoseconds. */
+  readonly looseDuration: number;
   readonly list: readonly string[];
   readonly gates: Readonly<Record<string, boolean>>;
   /** Accepted with anything below it, not looked at. */
@@ -56,7 +58,7 @@ export const FIELDS = {
   "clientConnection.qps": field("float", 5),
   "clientConnection.burst": field("int", 10),
   "logging.format": field("text", "text"),
-  "logging.flushFrequency": field("duration", 5 * SECOND),
+  "logging.flushFrequency": field("looseDuration", 5 * SECOND),
   "logging.verbosity": field("int", 0),
   "logging.vmodule": field("ignored"),
   "logging.options": field("ignored"),

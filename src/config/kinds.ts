@@ -26,6 +26,9 @@ export const DOCUMENT_READERS: Readers = {
     typeof value === "boolean" ? value : YAML_BOOLS.get(value) ?? expected("true or false"),
   duration: (value) =>
     typeof value === "string" ? readDuration(value) : expected('a duration such as "30s"'),
+  // TimeOrMetaDuration of component-base: kubeadm writes `flushFrequency: 0`.
+  looseDuration: (value) =>
+    Number.isSafeInteger(value) ? Number(value) / 1e6 : DOCUMENT_READERS.duration(value),
   list: (value) =>
     Array.isArray(value) && value.every((item) => typeof item === "string")
       ? value
@@ -51,6 +54,7 @@ export const FLAG_READERS: Readers = {
     return expected("true or false");
   },
   duration: (value) => readDuration(String(value)),
+  looseDuration: (value) => readDuration(String(value)),
   list: (value) => String(value) === "" ? [] : String(value).split(","),
   gates: (value) => Object.fromEntries(String(value).split(",").filter(Boolean).map(readGate)),
   ignored: () => true,
