@@ -81,7 +81,7 @@ async function remove(host: IpvsHost, scope: Scope): Promise<readonly Error[]> {
   await attempt(() => removeServers(host, { sets, addresses, ...scope }));
   for (const family of IP_FAMILIES) await attempt(() => removeRules(host, { family, ...scope }));
   // The last, because rules referred to them.
-  for (const name of sets.keys()) await attempt(() => host.ipset.restore(formatDestroy([name])));
+  if (sets.size > 0) await attempt(() => removeSets(host, [...sets.keys()]));
   return errors;
 }
 
@@ -94,6 +94,22 @@ async function readSets(host: IpvsHost): Promise<ReadonlyMap<string, ObservedSet
   } catch (error) {
     if (isMissingTool(error)) return new Map();
     throw error;
+  }
+}
+
+/** All at once; the tool stops at one that is in use, so then one by one. */
+async function removeSets({ ipset }: IpvsHost, names: readonly string[]): Promise<void> {
+  try {
+    await ipset.restore(formatDestroy(names));
+  } catch {
+    const left = await ipset.save("KUBE-");
+    const errors: unknown[] = [];
+    for (const name of names.filter((each) => left.has(each))) {
+      await ipset.restore(formatDestroy([name])).catch((error) => errors.push(error));
+    }
+    if (errors.length > 0) {
+      throw new AggregateError(errors, `Cannot remove sets: ${errors.join("; ")}`);
+    }
   }
 }
 
