@@ -25,10 +25,15 @@ export interface SetReference {
 export type Numbers = Readonly<Record<number, number>>;
 
 const META_L4PROTO = 16;
+/** NFT_PAYLOAD_* */
 export const NETWORK_HEADER = 1;
+/** NFT_PAYLOAD_* */
 export const TRANSPORT_HEADER = 2;
+/** NFT_CMP_* */
 export const CMP_EQ = 0;
+/** NFT_CMP_* */
 export const CMP_NEQ = 1;
+/** Where addresses are in their header, and how many bytes they take. */
 export const ADDRESS_OFFSET = {
   ip: { saddr: 12, daddr: 16, size: 4 },
   ip6: { saddr: 8, daddr: 24, size: 16 },

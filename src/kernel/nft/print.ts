@@ -26,7 +26,8 @@ import type {
 } from "./values.ts";
 
 /** How a rule is printed. */
-interface Style {
+export interface Style {
+  /** Of the table. */
   readonly family: NftFamily;
   /** As nft prints it, not as it is told. */
   readonly listed: boolean;
