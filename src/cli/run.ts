@@ -113,7 +113,17 @@ async function perform(
     source: own.manifests || config.clientConnection.kubeconfig || own.master || "in-cluster",
   });
   const { manifests, master, initOnly: isInitOnly } = own;
-  await runProxy({ ...surroundings, config, log, nodeName, manifests, master, isInitOnly });
+  await runProxy({
+    ...surroundings,
+    hostname: surroundings.hostname(),
+    commit: VIPD_COMMIT,
+    config,
+    log,
+    nodeName,
+    manifests,
+    master,
+    isInitOnly,
+  });
   log.info(isInitOnly ? "Initialized, no rules written" : "Stopped, rules stay in place");
   return 0;
 }

@@ -1,6 +1,6 @@
 /**
- * The addresses of this node, read now and then: node ports answer on them. The list stays the
- * same object while the kernel says the same.
+ * The addresses of this node, read at every sync and now and then: node ports answer on
+ * them. The list stays the same object while the kernel says the same.
  *
  * @module
  */
@@ -18,21 +18,14 @@ export class HostAddresses {
 
   constructor(list: () => readonly HostAddress[]) {
     this.#list = list;
-    this.refresh();
   }
 
-  /** As last read. */
-  get current(): readonly HostAddress[] {
-    return this.#current;
-  }
-
-  /** Reads them again. Returns whether they are different now. */
-  refresh(): boolean {
+  /** As they are now. */
+  read(): readonly HostAddress[] {
     const addresses = this.#list().filter(({ interfaceName }) => interfaceName !== IPVS_INTERFACE);
     const text = addresses.map(({ interfaceName, ip }) => `${interfaceName} ${ip}`).sort().join();
-    if (text === this.#text) return false;
+    if (text === this.#text) return this.#current;
     this.#text = text;
-    this.#current = addresses;
-    return true;
+    return this.#current = addresses;
   }
 }

@@ -36,6 +36,10 @@ export interface ProxyOptions {
   readonly config: KubeProxyConfiguration;
   /** metadata.name of the Node of this host. */
   readonly nodeName: string;
+  /** Name of the machine, which need not be that of the Node. */
+  readonly hostname: string;
+  /** Commit this program was built from; "source" when it was not built. */
+  readonly commit: string;
   /** File or directory of objects; "": ask an API server. */
   readonly manifests: string;
   /** URL of the API server; "": the one in the kubeconfig. */

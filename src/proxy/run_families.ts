@@ -68,9 +68,11 @@ export async function runFamilies(options: RunFamiliesOptions): Promise<void> {
   }
   for (const { family } of running) {
     servers.readiness.need(firstSyncOf(family));
-    servers.healthz.queued(family);
+    // As kube-proxy: an API server that does not answer is no reason to restart us (SYNC-13).
+    servers.healthz.synced(family);
   }
   await store.whenSynced(signal);
+  for (const { family } of running) servers.healthz.queued(family);
   await awaitServiceCidrs(options);
   const unsubscribe = followStore(running, options);
   const loops = running.flatMap(({ scheduler, backend, family }) => [
@@ -111,7 +113,7 @@ function createFamily({ family, backend }: OpenFamily, context: FamilyContext): 
     changes,
     metrics,
     snapshot: context.store,
-    hostAddresses: () => context.hostAddresses.current,
+    hostAddresses: () => context.hostAddresses.read(),
     planner: new Planner(plannerOptions(config, { family, nodeName: context.nodeName })),
     staleFlows: new StaleFlows(context.openConntrack, log),
     healthz: servers.healthz,
@@ -194,10 +196,14 @@ async function pollAddresses(
   running: readonly Running[],
   { hostAddresses, clock, log, signal }: RunFamiliesOptions,
 ): Promise<void> {
+  let known = hostAddresses.read();
   while (!signal.aborted) {
     await clock.sleep(ADDRESSES_EVERY_MS, signal);
-    if (signal.aborted || !hostAddresses.refresh()) continue;
-    log.v(2, "Addresses of this node changed", { addresses: hostAddresses.current.length });
+    // A sync of one family may have noticed in between; the other has to hear of it too.
+    const addresses = hostAddresses.read();
+    if (signal.aborted || addresses === known) continue;
+    known = addresses;
+    log.v(2, "Addresses of this node changed", { addresses: addresses.length });
     for (const { scheduler } of running) scheduler.request();
   }
 }

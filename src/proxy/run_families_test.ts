@@ -140,6 +140,8 @@ Deno.test("runFamilies() writes nothing before Services and slices are known (SY
   strictEqual(rig.backends.IPv4.attempts, 0);
   strictEqual(rig.servers.readiness.reply().status, 503);
   match(rig.servers.readiness.reply().body, /first sync of IPv4/);
+  await rig.clock.elapse(60_000);
+  strictEqual(rig.servers.healthz.livezReply().status, 200, "as kube-proxy (SYNC-13)");
   rig.store.replace({ kind: "EndpointSlice", objects: [] });
   await rig.clock.elapse(1_000);
   deepStrictEqual([...rig.backends.IPv4.plans[0]?.services.keys() ?? []], ["ns/web:http/TCP"]);
@@ -237,6 +239,21 @@ Deno.test("runFamilies() plans again when an address of the node comes", async (
     "192.168.0.2",
     "192.168.9.2",
   ]);
+  await rig.end();
+});
+
+Deno.test("runFamilies() knows an address that came before a change", async () => {
+  const rig = new Rig();
+  rig.start();
+  rig.syncStore();
+  await rig.clock.elapse(1_000);
+  rig.addresses = [{ interfaceName: "eth1", ip: parseIp("192.168.9.2") }];
+  rig.addEndpoint("10.180.0.1");
+  await rig.clock.elapse(1_000);
+  for (const { plans } of Object.values(rig.backends)) {
+    strictEqual(plans.length, 2);
+  }
+  deepStrictEqual(rig.backends.IPv4.plans[1]?.node.hostAddresses, ["192.168.9.2"]);
   await rig.end();
 });
 

@@ -21,6 +21,10 @@ export interface SourceOptions {
   readonly master: string;
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly nodeName: string;
+  /** Of the machine: Events say who reports them (EV-04). */
+  readonly hostname: string;
+  /** Commit this program was built from. */
+  readonly commit: string;
   readonly store: Store;
   readonly clock: Clock;
   readonly log: Logger;
@@ -46,9 +50,18 @@ async function followServer(options: SourceOptions): Promise<Source> {
   const clientConfig = config.clientConnection;
   // With manifests there is nobody to speak HTTP with: its library is not loaded then.
   const { startApiSource } = await import("../kube/api_source.ts");
-  const source = startApiSource({ connection, store, nodeName, clientConfig, log, signal });
+  const { commit, hostname } = options;
+  const source = startApiSource({
+    connection,
+    store,
+    nodeName,
+    clientConfig,
+    commit,
+    log,
+    signal,
+  });
   const { client, done } = source;
-  const events = startEventRecorder({ client, hostname: nodeName, clock, log, signal });
+  const events = startEventRecorder({ client, hostname, clock, log, signal });
   return { events, done };
 }
 

@@ -82,7 +82,9 @@ export class Healthz {
     const nowMs = this.#options.nowMs();
     const updated = [...this.#families.values()].map(({ updatedMs }) => updatedMs);
     const lastUpdatedMs = isOk ? nowMs : Math.max(0, ...updated);
-    const status = [...this.#families].map(([family, health]) => [family, {
+    // Go sorts the keys of maps.
+    const families = [...this.#families].sort(([a], [b]) => a < b ? -1 : 1);
+    const status = families.map(([family, health]) => [family, {
       lastUpdated: formatTime(health.updatedMs),
       healthy: this.#isInTime(health),
     }]);

@@ -43,6 +43,12 @@ Deno.test("Healthz answers one line of JSON with the fields of kube-proxy (HZ-02
   ok(!rig.healthz.livezReply().body.includes("nodeEligible"));
 });
 
+Deno.test("Healthz lists families in the order of Go", () => {
+  const rig = new Rig();
+  for (const family of ["IPv6", "IPv4"] as const) rig.healthz.synced(family);
+  ok(/"IPv4".*"IPv6"/.test(rig.healthz.livezReply().body));
+});
+
 Deno.test("Healthz is red when an update waits for twice the sync period (HZ-04)", () => {
   const rig = new Rig();
   rig.healthz.queued("IPv4");
