@@ -39,12 +39,14 @@ class TimedNft implements Nft {
   readonly list: Nft["list"];
   readonly fingerprints: Nft["fingerprints"];
   readonly watch: Nft["watch"];
+  readonly breathe: Nft["breathe"];
 
   constructor(nft: Nft) {
     this.#nft = nft;
     this.list = nft.list.bind(nft);
     this.fingerprints = nft.fingerprints.bind(nft);
     this.watch = nft.watch.bind(nft);
+    this.breathe = nft.breathe.bind(nft);
   }
 
   async transact(transaction: Transaction): Promise<Written> {

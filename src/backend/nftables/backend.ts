@@ -39,6 +39,12 @@ interface Quarantine {
   readonly reason: string;
 }
 
+/** A sync that reached the wish. */
+interface Done {
+  readonly applied: Applied;
+  readonly report: SyncReport;
+}
+
 /** Programs the table of one family. */
 export class NftablesBackend implements Backend {
   readonly #options: NftablesOptions;
@@ -46,6 +52,8 @@ export class NftablesBackend implements Backend {
   readonly #staleChains = new StaleChains();
   readonly #quarantine = new Map<string, Quarantine>();
   #applied: Applied | undefined;
+  /** Counts how often the table was distrusted: what was read before that is worth nothing. */
+  #distrusts = 0;
   #isFirst = true;
 
   constructor(options: NftablesOptions) {
@@ -55,9 +63,13 @@ export class NftablesBackend implements Backend {
 
   async sync(plan: Plan): Promise<SyncReport> {
     const applied = this.#applied;
+    const distrusts = this.#distrusts;
     this.#applied = undefined;
     try {
-      return await this.#update(plan, applied) ?? await this.#verify(plan);
+      const done = await this.#update(plan, applied) ?? await this.#verify(plan);
+      // Somebody may have changed the table while we were at it.
+      if (distrusts === this.#distrusts) this.#applied = done.applied;
+      return done.report;
     } catch (error) {
       if (!(error instanceof NftError)) throw error;
       throw new SyncError("nftables", this.#options.family, [error]);
@@ -65,6 +77,7 @@ export class NftablesBackend implements Backend {
   }
 
   distrust(): void {
+    this.#distrusts++;
     this.#applied = undefined;
   }
 
@@ -77,7 +90,7 @@ export class NftablesBackend implements Backend {
   }
 
   /** Writes what changed since the last sync; undefined when the table must be read first. */
-  async #update(plan: Plan, applied: Applied | undefined): Promise<SyncReport | undefined> {
+  async #update(plan: Plan, applied: Applied | undefined): Promise<Done | undefined> {
     if (applied === undefined || this.#isRetryDue(plan)) return undefined;
     const { family, config, log } = this.#options;
     const context = contextOf(plan, { config, previous: applied.context });
@@ -97,7 +110,7 @@ export class NftablesBackend implements Backend {
   }
 
   /** Reads the table and writes what differs from the wish, without what the kernel refuses. */
-  async #verify(plan: Plan): Promise<SyncReport> {
+  async #verify(plan: Plan): Promise<Done> {
     const context = contextOf(plan, { config: this.#options.config, previous: undefined });
     const observation = await observeTable(plan, {
       context,
@@ -138,11 +151,10 @@ export class NftablesBackend implements Backend {
       readonly changed: readonly PartChange[];
       readonly full: boolean;
     },
-  ): Promise<SyncReport> {
+  ): Promise<Done> {
     this.#staleChains.keep(changed.flatMap(({ wish }) => wish.chains.map(({ name }) => name)));
     const retryMs = await this.#staleChains.delete(program);
-    this.#applied = applied;
-    return {
+    const report = {
       full,
       servicesChanged: changed.length,
       bytesWritten: program.bytes,
@@ -150,6 +162,7 @@ export class NftablesBackend implements Backend {
       quarantined: [...this.#quarantine].map(([key, { reason }]) => ({ key, reason })),
       ...(retryMs !== undefined && { resyncAfterMs: retryMs }),
     };
+    return { applied, report };
   }
 
   #program({ claims }: Applied): Program {

@@ -256,6 +256,17 @@ Deno.test("sync() after distrust() writes only what somebody else removed", asyn
   );
 });
 
+Deno.test("distrust() in the middle of a sync makes the next one read the table", async () => {
+  const stage = new Stage();
+  stage.put("web", WEB);
+  await stage.sync();
+  stage.put("web", { ...WEB, endpoints: ["10.0.0.3"] });
+  const syncing = stage.backend.sync(stage.plan());
+  stage.backend.distrust();
+  await syncing;
+  ok((await stage.backend.sync(stage.plan())).full);
+});
+
 Deno.test("sync() finds out by itself that the table is gone", async () => {
   const stage = new Stage();
   stage.put("web", WEB);

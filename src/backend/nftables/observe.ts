@@ -51,7 +51,7 @@ export async function observeTable(
   if (found !== undefined && !isProxyTable(found, context.containers)) throw foreignTable(table);
   const isUsable = found !== undefined && !hasForeignTypes(found, containers);
   const observed = isUsable ? found : undefined;
-  const { parts, unusable } = compare(plan, { context, nft, table, observed });
+  const { parts, unusable } = await compare(plan, { context, nft, table, observed });
   return {
     claims: Claims.found(foundElements(observed, containers)),
     setUp: setUpCommands(found, observed),
@@ -75,7 +75,10 @@ function setUpCommands(
   return found === undefined ? [add] : [{ op: "delete-table" }, add];
 }
 
-function compare(
+/** Services that are compared in one go, before other work gets its turn. */
+const RUN = 500;
+
+async function compare(
   plan: Plan,
   { context, ...kernel }: {
     readonly context: Context;
@@ -83,7 +86,7 @@ function compare(
     readonly table: TableName;
     readonly observed: ObservedTable | undefined;
   },
-): { readonly parts: readonly PartChange[]; readonly unusable: readonly Unusable[] } {
+): Promise<{ readonly parts: readonly PartChange[]; readonly unusable: readonly Unusable[] }> {
   const changeOf = (key: string, wish: Part) => ({ key, was: recognisePart(wish, kernel), wish });
   const parts = [changeOf(STATIC_KEY, renderStatic(context))];
   const unusable: Unusable[] = [];
@@ -91,6 +94,7 @@ function compare(
     const reason = nameProblem(service.servicePort.name);
     if (reason === undefined) parts.push(changeOf(key, renderService(service, context)));
     else unusable.push({ key, reason });
+    if (parts.length % RUN === 0) await kernel.nft.breathe();
   }
   return { parts, unusable };
 }

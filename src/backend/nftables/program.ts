@@ -78,6 +78,7 @@ export class Program {
       for (const batch of batches(rest)) {
         const failed = await this.#attempt(batch, { makeStep, onRefusal });
         refused.push(...failed);
+        if (batch.length < rest.length) await this.#nft.breathe();
       }
       const culprits = new Set(refused.map(({ change }) => change));
       rest = rest.filter((change) => !culprits.has(change));

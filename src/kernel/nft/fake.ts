@@ -77,6 +77,10 @@ export class FakeNft implements Nft {
     }
   }
 
+  breathe(): Promise<void> {
+    return Promise.resolve();
+  }
+
   close(): void {}
 
   #apply(transaction: Transaction): Written {

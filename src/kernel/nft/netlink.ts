@@ -40,12 +40,9 @@ export interface NetlinkNftOptions {
   readonly channel: NetlinkChannel;
   /** Opens another channel, for notifications. */
   readonly openChannel: () => NetlinkChannel;
-  /** Lets other work of the process go on between large transactions. */
+  /** Lets other work of the process go on. */
   readonly breathe: () => Promise<void>;
 }
-
-/** Commands after which other work gets its turn. */
-const LARGE_TRANSACTION = 200;
 
 /** How often a table is read again that others change meanwhile. */
 const LIST_ATTEMPTS = 5;
@@ -61,7 +58,11 @@ export class NetlinkNft implements Nft {
     this.#options = options;
   }
 
-  async transact(transaction: Transaction): Promise<Written> {
+  transact(transaction: Transaction): Promise<Written> {
+    return Promise.resolve().then(() => this.#transact(transaction));
+  }
+
+  #transact(transaction: Transaction): Written {
     const { requests, commandOfRequest } = encodeTransaction(transaction, () => this.#unique++);
     const subsystem = NFNL_SUBSYS_NFTABLES;
     const batch = nfnetlinkTransaction(requests, { subsystem, operation: OPERATION });
@@ -73,14 +74,13 @@ export class NetlinkNft implements Nft {
       throw refusedTransaction(failure.error, { transaction, index });
     }
     if (!result.complete) throw unavailable(new NetlinkError(OPERATION, { errno: ERRNO.ENOBUFS }));
-    if (transaction.commands.length >= LARGE_TRANSACTION) await this.#options.breathe();
     return { bytes: result.bytesSent, processes: 0 };
   }
 
   async list(table: TableName): Promise<ObservedTable | undefined> {
     for (let i = 1;; i++) {
       const before = this.#generation();
-      const observed = attempt(() => this.#read(table));
+      const observed = await this.#read(table);
       if (this.#generation() === before || i === LIST_ATTEMPTS) return observed;
       await this.#options.breathe();
     }
@@ -106,6 +106,10 @@ export class NetlinkNft implements Nft {
     }
   }
 
+  breathe(): Promise<void> {
+    return this.#options.breathe();
+  }
+
   /** Asks the kernel anything. Throws {@linkcode NftError} when it does not answer us. */
   probe(): void {
     this.#generation();
@@ -120,19 +124,28 @@ export class NetlinkNft implements Nft {
     return reply && new DataView(reply.payload.buffer, reply.payload.byteOffset).getUint32(8);
   }
 
-  #read(table: TableName): ObservedTable | undefined {
-    const head = this.#readTable(table);
+  async #read(table: TableName): Promise<ObservedTable | undefined> {
+    const head = attempt(() => this.#readTable(table));
     if (head === undefined) return undefined;
     const chains = this.#dump(MSG.GETCHAIN, table);
+    await this.breathe();
     const rules = this.#dump(MSG.GETRULE, table);
-    const heads = this.#dump(MSG.GETSET, table).map(decodeSetHead)
-      .filter((set) => set !== undefined);
+    await this.breathe();
     const comment = decodeTableComment(head);
     return {
       chains: decodeChains(chains, rules),
-      sets: new Map(heads.map((set) => [set.name, this.#readSet(table, set)])),
+      sets: await this.#readSets(table),
       ...(comment !== undefined && { comment }),
     };
+  }
+
+  async #readSets(table: TableName): Promise<ReadonlyMap<string, ObservedSet>> {
+    await this.breathe();
+    const heads = this.#dump(MSG.GETSET, table).map(decodeSetHead)
+      .filter((set) => set !== undefined);
+    const sets = new Map<string, ObservedSet>();
+    for (const head of heads) sets.set(head.name, this.#readSet(table, head));
+    return sets;
   }
 
   #readTable(table: TableName): Attributes | undefined {
@@ -164,7 +177,8 @@ export class NetlinkNft implements Nft {
     table: TableName,
     { set }: { readonly set?: string } = {},
   ): readonly Attributes[] {
-    return this.#options.channel.dump(tableRequest(type, table, { ...(set && { set }) }))
+    const request = tableRequest(type, table, { ...(set && { set }) });
+    return attempt(() => this.#options.channel.dump(request))
       .map(({ payload }) => attributesOf(payload, table))
       .filter((attributes) => attributes !== undefined);
   }

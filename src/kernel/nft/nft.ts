@@ -30,6 +30,8 @@ export interface Nft {
     table: TableName,
     options: { readonly onChange: (what: string) => void; readonly signal: AbortSignal },
   ): Promise<void>;
+  /** Lets other work of the process go on; for those who have much to do. */
+  breathe(): Promise<void>;
   /** Frees what the handle holds. */
   close(): void;
 }

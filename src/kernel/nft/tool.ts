@@ -106,6 +106,10 @@ export class NftTool implements Nft {
     }
   }
 
+  breathe(): Promise<void> {
+    return new Promise((resolve) => setTimeout(resolve, 0));
+  }
+
   close(): void {}
 }
 
