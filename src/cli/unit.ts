@@ -15,6 +15,10 @@ Documentation=man:vipd(8)
 Conflicts=kube-proxy.service
 After=network-online.target kube-proxy.service
 Wants=network-online.target
+# vipd itself may not load modules. The kernel loads nearly all of them when they are asked for, but
+# not those of legacy iptables; and the settings of connection tracking exist only with the module.
+Wants=modprobe@nf_conntrack.service modprobe@ip_tables.service modprobe@ip6_tables.service
+After=modprobe@nf_conntrack.service modprobe@ip_tables.service modprobe@ip6_tables.service
 StartLimitIntervalSec=0
 
 [Service]
@@ -33,7 +37,7 @@ LimitNOFILE=65536
 OOMScoreAdjust=-999
 
 # Rules, sets and virtual servers of this node's network, raw sockets of legacy iptables, and the
-# score that keeps the memory killer away. Kernel modules are loaded by the kernel itself.
+# score that keeps the memory killer away.
 CapabilityBoundingSet=CAP_NET_ADMIN CAP_NET_RAW CAP_SYS_RESOURCE
 AmbientCapabilities=
 NoNewPrivileges=yes

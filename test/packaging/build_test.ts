@@ -1,0 +1,106 @@
+/**
+ * The executable: the same bytes from every build of a commit, and at home on a machine that has
+ * nothing. Needs root; makes its own builds in a directory for this run.
+ *
+ *     deno test -A test/packaging/build_test.ts
+ *
+ * @module
+ */
+
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { decodePayload } from "../../scripts/build/payload.ts";
+import { ended, type Result } from "../support/process.ts";
+
+const ROOT = new URL("../../", import.meta.url).pathname;
+const COMMIT = "0123456789abcdef0123456789abcdef01234567";
+/** What a build reads. */
+const INPUTS = ["src", "scripts", "deno.json", "deno.lock"];
+
+async function build(root: string, ...args: readonly string[]): Promise<void> {
+  const { code, stderr } = await ended([
+    ...[Deno.execPath(), "run", "-A", "scripts/build/main.ts"],
+    ...["--commit", COMMIT, ...args],
+  ], { cwd: root, timeoutMs: 120_000 });
+  assert.equal(code, 0, stderr);
+}
+
+async function digest(file: string): Promise<string> {
+  return createHash("sha256").update(await Deno.readFile(file)).digest("hex");
+}
+
+async function withDirectory(use: (directory: string) => Promise<void>): Promise<void> {
+  const directory = await Deno.makeTempDir({ prefix: "vipd-build-test-" });
+  try {
+    await use(directory);
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+}
+
+Deno.test("two builds of a commit, in different directories, are the same bytes", async () => {
+  await withDirectory(async (directory) => {
+    const copy = `${directory}/elsewhere/vipd`;
+    await Deno.mkdir(copy, { recursive: true });
+    await ended(["cp", "-r", ...INPUTS.map((name) => `${ROOT}${name}`), copy]);
+    await build(ROOT, "--output", `${directory}/a`);
+    await build(copy, "--output", `${directory}/b`);
+    assert.equal(await digest(`${directory}/a`), await digest(`${directory}/b`));
+  });
+});
+
+Deno.test("an executable for arm64 has its machine's entry and the same program", async () => {
+  await withDirectory(async (directory) => {
+    await build(ROOT, "--output", `${directory}/x64`, "--machine", "x64");
+    await build(ROOT, "--output", `${directory}/arm64`, "--machine", "arm64");
+    const [x64, arm64] = await Promise.all([
+      Deno.readFile(`${directory}/x64`),
+      Deno.readFile(`${directory}/arm64`),
+    ]);
+    assert.equal(machineOf(x64), 62);
+    assert.equal(machineOf(arm64), 183);
+    assert.deepEqual(decodePayload(arm64), decodePayload(x64));
+  });
+});
+
+/** e_machine; see elf(5). */
+function machineOf(file: Uint8Array): number {
+  return new DataView(file.buffer, file.byteOffset).getUint16(18, true);
+}
+
+/** In a root with nothing but libc, this executable, /proc and /etc of nobody. */
+async function runAlone(executable: string, args: readonly string[]): Promise<Result> {
+  const script = `
+    set -e
+    mount -t tmpfs tmpfs /mnt
+    cd /mnt
+    mkdir -p proc bin lib usr/lib
+    for library in $(ldd ${executable} | grep -o '/[^ ]*'); do
+      mkdir -p ./$(dirname $library)
+      cp $library ./$library
+    done
+    mount -t proc proc proc
+    cp ${executable} bin/vipd
+    mount -o remount,ro /mnt
+    exec env -i /usr/sbin/chroot . /bin/vipd ${args.join(" ")}
+  `;
+  return await ended(["unshare", "--mount", "--net", "--pid", "--fork", "sh"], { stdin: script });
+}
+
+const ALONE_ROWS = [
+  ["--version", 0, /^Kubernetes v1\.36\.2\n$/],
+  ["--version=raw", 0, new RegExp(`GitCommit:"${COMMIT}"`)],
+  ["--help", 0, /--proxy-mode/],
+  ["--no-such-flag", 1, /unknown flag/],
+] as const;
+
+Deno.test("an executable answers without Deno, cache, network, environment, writable files", async () => {
+  await withDirectory(async (directory) => {
+    await build(ROOT, "--output", `${directory}/vipd`);
+    for (const [flag, code, text] of ALONE_ROWS) {
+      const result = await runAlone(`${directory}/vipd`, [flag]);
+      assert.match(result.stdout + result.stderr, text);
+      assert.equal(result.code, code);
+    }
+  });
+});
