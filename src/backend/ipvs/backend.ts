@@ -23,7 +23,7 @@ import {
   type SyncReport,
 } from "../contract.ts";
 import { cleanup, removeLeftovers } from "./cleanup.ts";
-import { findDrift } from "./drift.ts";
+import { DriftFinder } from "./drift.ts";
 import type { IpvsHost } from "./host.ts";
 import {
   checkIpset,
@@ -75,6 +75,7 @@ interface Parts {
   readonly links: Links;
   readonly monitor: TableMonitor;
   readonly programmer: Programmer;
+  readonly drift: DriftFinder;
 }
 
 /** The backend of one family. */
@@ -141,23 +142,33 @@ class IpvsBackend implements Backend {
 
   /** What others changed; undefined when nothing is known or all is as it was written. */
   #look(): string | undefined {
-    const { programmer, monitor, options, ...doors } = this.#parts;
+    const { programmer, monitor } = this.#parts;
     if (programmer.applied === undefined) return undefined;
     if (monitor.hasChanged() === true) return "somebody else changed the tables";
-    const { excludeCidrs } = options.config.ipvs;
-    const what = findDrift(programmer.applied, { ...doors, excludeCidrs });
+    const what = this.#findDrift(programmer.applied);
     return what === undefined ? undefined : `somebody else changed ${what}`;
   }
 
   /** A change is a good moment to look, as kube-proxy does at each of its syncs (IPVS-23). */
   #distrustIfDrifted(): void {
-    const { programmer, options: { log, family, config: { ipvs } }, ...doors } = this.#parts;
+    const { programmer, options: { log, family } } = this.#parts;
     const { applied } = programmer;
     if (applied === undefined || applied.services.size > CHEAP_SERVICES) return;
-    const what = findDrift(applied, { ...doors, excludeCidrs: ipvs.excludeCidrs });
+    const what = this.#findDrift(applied);
     if (what === undefined) return;
     log.info("Repairing what others changed", { family, what });
     programmer.distrust();
+  }
+
+  /** Not to be able to look is no reason to stop: the verification reads everything. */
+  #findDrift(applied: IpvsWish): string | undefined {
+    const { drift, options: { log, family } } = this.#parts;
+    try {
+      return drift.find(applied);
+    } catch (error) {
+      log.warn("Cannot look for changes of others", { family, error });
+      return undefined;
+    }
   }
 
   #warnOfOwnAddresses({ services, place }: IpvsWish): void {
@@ -202,7 +213,8 @@ async function openBackend(host: IpvsHost, options: BackendOptions): Promise<Bac
   const { numbers, variant } = iptables.version;
   log.v(2, "Opened ipvs", { family, scheduler, iptables: numbers.join("."), variant });
   stack.move();
-  return new IpvsBackend({ options, facts, ipvs, links, monitor, programmer });
+  const drift = new DriftFinder({ ipvs, links, excludeCidrs });
+  return new IpvsBackend({ options, facts, ipvs, links, monitor, programmer, drift });
 }
 
 /** Without a monitor changes of rules are found by the verification only. */

@@ -198,6 +198,57 @@ Deno.test("a virtual server of others that appears is removed with the next chan
   deepStrictEqual([...stage.ipvs.servers.keys()], [VIP]);
 });
 
+const FOREIGN = {
+  ip: parseIp("10.9.9.9"),
+  port: 8080,
+  forwarding: "masquerade",
+  weight: 1,
+} as const;
+
+const MEDDLING: readonly [string, (stage: Stage) => void][] = [
+  ["a real server that was added", ({ ipvs }) => {
+    ipvs.apply([{ kind: "add-real-server", address: ADDRESS, realServer: FOREIGN }]);
+  }],
+  ["a virtual server that was removed", ({ ipvs }) => {
+    ipvs.apply([{ kind: "delete-virtual-server", address: ADDRESS }]);
+  }],
+  ["an address that was removed", ({ links }) => links.addresses.clear()],
+  ["an address that was added", ({ links }) => {
+    links.addresses.get("kube-ipvs0")?.add(parseIp("10.9.9.9"));
+  }],
+];
+for (const [what, meddle] of MEDDLING) {
+  Deno.test(`watch() finds ${what}, and it is repaired`, async () => {
+    const stage = new Stage();
+    await stage.start({ syncPeriodMs: 1 });
+    stage.put("web", { endpoints: [A] });
+    await stage.sync();
+    const abort = new AbortController();
+    const found = new Promise<string>((resolve) => {
+      stage.backend?.watch((drift) => (abort.abort(), resolve(drift)), { signal: abort.signal });
+    });
+    meddle(stage);
+    match(await found, /^somebody else changed /);
+    stage.backend?.distrust();
+    await stage.sync();
+    deepStrictEqual(stage.realServers(VIP), ["10.0.1.1:8080 1"]);
+    deepStrictEqual([...stage.links.addresses.get("kube-ipvs0") ?? []], ["172.30.0.1"]);
+  });
+}
+
+Deno.test("watch() finds nothing wrong with what drains", async () => {
+  const stage = await drainingStage();
+  await stage.start({ syncPeriodMs: 1 });
+  await stage.sync();
+  const abort = new AbortController();
+  const drifts: string[] = [];
+  const watching = stage.backend?.watch((drift) => drifts.push(drift), { signal: abort.signal });
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  abort.abort();
+  await watching;
+  deepStrictEqual(drifts, []);
+});
+
 Deno.test("a node port answers on an address that comes later", async () => {
   const stage = new Stage();
   const ports = [{ name: "http", protocol: "TCP", port: 80, nodePort: 30080 }] as const;

@@ -1,4 +1,5 @@
 import { deepStrictEqual, rejects, strictEqual } from "node:assert/strict";
+import { ExecError } from "../../kernel/exec/run.ts";
 import { plainVirtualServer } from "../../kernel/ipvs/values.ts";
 import { parseCidr, parseIp } from "../../model/ip.ts";
 import { removalEdits } from "./cleanup.ts";
@@ -49,6 +50,13 @@ Deno.test("open() refuses an ipset that is too old", async () => {
   const stage = new Stage();
   stage.ipset.version = () => Promise.resolve("4.5");
   await rejects(stage.start(), /ipset 4.5 is too old/);
+});
+
+Deno.test("open() says which module is missing when the kernel has no sets", async () => {
+  const stage = new Stage();
+  const stderr = "ipset v7.17: Cannot open session to kernel.";
+  stage.ipset.save = () => Promise.reject(new ExecError("ipset save", { failure: "exit", stderr }));
+  await rejects(stage.start(), /modprobe ip_set \(ipset v7.17: Cannot open session to kernel\.\)/);
 });
 
 Deno.test("scheduler mh takes ports into account (IPVS-17)", async () => {

@@ -6,6 +6,7 @@
  */
 
 import type { KubeProxyConfiguration } from "../../config/types.ts";
+import { ExecError } from "../../kernel/exec/run.ts";
 import type { Ipset } from "../../kernel/ipset/ipset.ts";
 import type { Ipvs } from "../../kernel/ipvs/ipvs.ts";
 import { plainVirtualServer, type VirtualServerAddress } from "../../kernel/ipvs/values.ts";
@@ -21,11 +22,21 @@ export function schedulerOf({ ipvs }: KubeProxyConfiguration): string {
   return ipvs.scheduler === "" ? "rr" : ipvs.scheduler;
 }
 
-/** Throws an Error when the tool is missing or too old. */
+/** Throws an Error when the tool is missing or too old, or the kernel has no sets. */
 export async function checkIpset(ipset: Ipset): Promise<void> {
   const version = await ipset.version();
-  if (Number(version.split(".")[0]) >= 6) return;
-  throw new Error(`Cannot use ipvs mode: ipset ${version} is too old, 6.0 or later is needed`);
+  if (Number(version.split(".")[0]) < 6) {
+    throw new Error(`Cannot use ipvs mode: ipset ${version} is too old, 6.0 or later is needed`);
+  }
+  try {
+    await ipset.save("KUBE-");
+  } catch (cause) {
+    if (!(cause instanceof ExecError)) throw cause;
+    const said = cause.stderr.trim();
+    throw new Error(`Cannot use ipvs mode: the kernel has no sets: modprobe ip_set (${said})`, {
+      cause,
+    });
+  }
 }
 
 /** A virtual server nobody has: TEST-NET-2. */

@@ -54,7 +54,19 @@ function dumpFlows(channel: NetlinkChannel, filter: FlowFilter): readonly Netlin
     return channel.dump(listRequest(filter, "filtered"));
   } catch (error) {
     if (!isUnsupported(error) && !isInvalid(error)) throw error;
-    return channel.dump(listRequest(filter, "unfiltered"));
+    return dumpUnfiltered(channel, filter);
+  }
+}
+
+/** nfnetlink says EINVAL of a part that the kernel does not have. */
+function dumpUnfiltered(channel: NetlinkChannel, filter: FlowFilter): readonly NetlinkMessage[] {
+  const request = listRequest(filter, "unfiltered");
+  try {
+    return channel.dump(request);
+  } catch (cause) {
+    if (!isInvalid(cause)) throw cause;
+    const text = "the kernel does not show its flows: modprobe nf_conntrack_netlink";
+    throw new NetlinkError(request.operation, { errno: ERRNO.EOPNOTSUPP, text }, { cause });
   }
 }
 

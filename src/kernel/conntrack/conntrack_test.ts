@@ -75,6 +75,14 @@ for (const refuse of ["nothing", "filters"] as const) {
   });
 }
 
+Deno.test("list() says which module is missing when the kernel shows no flows", () => {
+  using conntrack = conntrackOver(new NetlinkChannel(new FakePort(() => ({ errno: 22 }))));
+  throws(
+    () => conntrack.list({ family: "IPv4", protocol: "UDP" }),
+    /modprobe nf_conntrack_netlink/,
+  );
+});
+
 Deno.test("list() leaves out flows of protocols without ports", () => {
   const icmp: FakeReply = {
     type: 0x100,
