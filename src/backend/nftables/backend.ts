@@ -174,11 +174,10 @@ export class NftablesBackend implements Backend {
     return [...this.#quarantine].some(([key, tried]) => plan.services.get(key) !== tried.plan);
   }
 
+  /** The shell tells of them. */
   #isolate(unusable: readonly Unusable[], plan: Plan): void {
     for (const { key, reason } of unusable) {
       this.#quarantine.set(key, { plan: plan.services.get(key), reason });
-      const { family, log } = this.#options;
-      log.error("Cannot program service, all others are", { family, service: key, reason });
     }
   }
 
