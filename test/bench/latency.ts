@@ -19,6 +19,7 @@ import { service, slice } from "../e2e/objects.ts";
 import { openNetwork } from "../support/netns.ts";
 
 const ENDPOINTS = 5;
+const WEB = { name: "web", port: 80, targetPort: 8080, protocol: "TCP" };
 /** Bytes and changed ServicePorts of a sync, as vipd logs it at `-v=2`. */
 const SYNC =
   /"Synced rules" family="IPv4" full=(\w+).* changed=(\d+) bytes=(\d+) processes=(\d+) ms=([\d.]+)/g;
@@ -70,7 +71,8 @@ async function measure({ mode, services, changes }: Settings): Promise<void> {
   const target = { name: "probe", vip: ADDRESSES.IPv4.service(9) };
   cluster.server.apply(
     ...Array.from({ length: services }, (_, i) => crowd(i)).flat(),
-    service(target.name, { clusterIP: target.vip }),
+    // TCP only: a changed UDP port also costs a walk over the kernel's whole table of connections.
+    service(target.name, { clusterIP: target.vip, ports: [WEB] }),
     slice(target.name, { family: "IPv4", pods: ["far-1"] }),
   );
   say(`mode ${mode}, ${services} services x ${ENDPOINTS} endpoints`);
@@ -197,7 +199,7 @@ function crowd(i: number): readonly object[] {
       metadata: { namespace: "crowd", name },
       spec: {
         clusterIP: `172.30.${1 + Math.floor(i / 250)}.${1 + i % 250}`,
-        ports: [{ name: "web", port: 80, targetPort: 8080, protocol: "TCP" }],
+        ports: [WEB],
       },
     },
     {
