@@ -35,6 +35,7 @@ const CONFIG = {
 /** Times transactions on their way through. */
 class TimedNft implements Nft {
   longestMs = 0;
+  readonly batchCommands: number;
   readonly #nft: Nft;
   readonly list: Nft["list"];
   readonly fingerprints: Nft["fingerprints"];
@@ -43,6 +44,7 @@ class TimedNft implements Nft {
 
   constructor(nft: Nft) {
     this.#nft = nft;
+    this.batchCommands = nft.batchCommands;
     this.list = nft.list.bind(nft);
     this.fingerprints = nft.fingerprints.bind(nft);
     this.watch = nft.watch.bind(nft);

@@ -11,12 +11,6 @@ import type { Command, TableName } from "../../kernel/nft/values.ts";
 import type { Claims } from "./claims.ts";
 import { diffBuild, diffTidy, type PartChange, staleChains, STATIC_KEY } from "./diff.ts";
 
-/**
- * About 100 services of one chain and two elements. For each anonymous set the kernel walks through
- * all sets of the table, so among ten thousand services even these take it 50 ms.
- */
-const MAX_COMMANDS = 500;
-
 /** Elements are cheap, but each transaction with a verdict makes the kernel walk through all rules. */
 const MAX_ELEMENTS = 2_000;
 
@@ -103,10 +97,11 @@ export class Program {
       const { commands, done } = this.#place(batch);
       return { commands: [...this.#build(batch), ...commands, ...batch.flatMap(diffTidy)], done };
     };
-    if (changes.length === 1 || changes.reduce((sum, c) => sum + weight(c), 0) <= MAX_COMMANDS) {
+    const { batchCommands } = this.#nft;
+    if (changes.length === 1 || changes.reduce((sum, c) => sum + weight(c), 0) <= batchCommands) {
       return [{ makeStep: all, batches: inOne }];
     }
-    const byCommands = (rest: readonly PartChange[]) => inBatches(rest, MAX_COMMANDS);
+    const byCommands = (rest: readonly PartChange[]) => inBatches(rest, batchCommands);
     const byElements = (rest: readonly PartChange[]) => inBatches(rest, MAX_ELEMENTS);
     return [
       { makeStep: build, batches: byCommands },

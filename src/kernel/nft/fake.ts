@@ -29,6 +29,7 @@ interface FakeTable {
 
 /** A kernel that holds nothing but tables. */
 export class FakeNft implements Nft {
+  readonly batchCommands = 500;
   #tables = new Map<string, FakeTable>();
   readonly #watchers = new Set<
     { readonly table: string; readonly onChange: (w: string) => void }

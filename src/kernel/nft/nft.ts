@@ -19,6 +19,8 @@ export interface Written {
 
 /** A way to the kernel's nf_tables. */
 export interface Nft {
+  /** About how many commands a transaction should have when there are many more. */
+  readonly batchCommands: number;
   /** Applies all commands or none. Throws {@linkcode NftError}. */
   transact(transaction: Transaction): Promise<Written>;
   /** The table; undefined when there is none. Throws {@linkcode NftError}. */

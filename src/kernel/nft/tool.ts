@@ -33,6 +33,8 @@ export interface NftToolOptions {
 
 /** The nft tool as a handle. */
 export class NftTool implements Nft {
+  /** nft reads much of the table before each transaction, so there should not be many. */
+  readonly batchCommands = 2_000;
   readonly #run: Run;
   readonly #monitor: readonly string[];
   readonly #generations = new Map<string, Generations>();
