@@ -164,7 +164,7 @@ trouble(
       return await cluster.metric("kubeproxy_vipd_quarantined_service_ports") > 0 || undefined;
     });
     await tools.heal();
-    await follows(next, 75_000);
+    await follows(next);
   },
 );
 

@@ -40,8 +40,11 @@ export interface Host {
   readonly sysctls: Sysctls;
 }
 
-/** Time after which services that the kernel refused are tried again. */
-const QUARANTINE_MS = 60_000;
+/**
+ * Time after which services that the kernel refused are tried again: soon, for a tool that fails
+ * may recover while the culprit is looked for, then twice as long each time.
+ */
+const QUARANTINE_MS = { first: 1_000, most: 60_000 } as const;
 
 /** Up to this many rules are read again at once when others changed something: it takes 0.1 s. */
 const CHEAP_RULES = 15_000;
@@ -77,6 +80,7 @@ export class IptablesBackend implements Backend {
   readonly #programmer: Programmer;
   readonly #monitor: TableMonitor;
   #wish: Ruleset | undefined;
+  #quarantineMs: number = QUARANTINE_MS.first;
 
   constructor(
     { facts, iptables, monitor, log }: {
@@ -173,8 +177,18 @@ export class IptablesBackend implements Backend {
       },
       quarantined,
       lockTimeouts: this.#programmer.takeLockTimeouts(),
-      ...quarantined.length > 0 ? { resyncAfterMs: QUARANTINE_MS } : {},
+      ...this.#retryQuarantined(quarantined.length),
     };
+  }
+
+  #retryQuarantined(count: number): { resyncAfterMs?: number } {
+    if (count === 0) {
+      this.#quarantineMs = QUARANTINE_MS.first;
+      return {};
+    }
+    const resyncAfterMs = this.#quarantineMs;
+    this.#quarantineMs = Math.min(QUARANTINE_MS.most, 2 * resyncAfterMs);
+    return { resyncAfterMs };
   }
 }
 

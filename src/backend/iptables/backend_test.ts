@@ -213,7 +213,8 @@ for (const variant of ["nf_tables", "legacy"] as const) {
     for (const name of ["a", "b", "bad", "c"]) stage.put(name, ["10.0.0.1"]);
     const report = await stage.backend.sync(stage.plan());
     deepStrictEqual(report.quarantined.map(({ key }) => key), ["ns/bad:http/TCP"]);
-    strictEqual(report.resyncAfterMs, 60_000);
+    strictEqual(report.resyncAfterMs, 1_000);
+    strictEqual((await stage.backend.sync(stage.plan())).resyncAfterMs, 2_000);
     const comments = [...(await stage.iptables.save()).get("nat")?.get("KUBE-SERVICES") ?? []]
       .map((rule) => /"ns\/(\w+):http cluster IP"/.exec(rule)?.[1]).filter(Boolean).sort();
     deepStrictEqual(comments, ["a", "b", "c"]);
