@@ -119,7 +119,7 @@ Deno.test("manifests: a broken file keeps what it last had, and others go on", a
   await setting.follow();
   await setting.replace("a.yaml", `${service("a")}---\nx: [y\n`);
   await setting.until(() => setting.lines.length === 1);
-  ok(setting.lines[0]?.includes("a.yaml line 8: "), setting.lines[0]);
+  ok(setting.lines[0]?.includes("a.yaml line 8: "), setting.lines[0] ?? "no line");
   await setting.replace("b.yaml", service("c"));
   await setting.until(() => setting.store.services.has("ns/c"));
   deepStrictEqual(setting.names(), ["ns/a", "ns/c"]);
@@ -180,7 +180,7 @@ Deno.test("manifests: of an object in two files the first counts, and that is sa
   });
   await setting.follow();
   deepStrictEqual(setting.store.services.get("ns/web")?.clusterIps, ["172.30.0.1"]);
-  ok(setting.lines[0]?.includes("b.yaml Service ns/web"), setting.lines[0]);
+  ok(setting.lines[0]?.includes("b.yaml Service ns/web"), setting.lines[0] ?? "no line");
 });
 
 Deno.test("manifests: an object that cannot be used is named with its file", async () => {

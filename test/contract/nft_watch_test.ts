@@ -151,7 +151,7 @@ for (const [kind, open] of HANDLES) {
         await run("ip", ["netns", "exec", namespace.name, "sh", "-c", script]);
         await until(() => heard.length > 0, HEARD_MS);
         strictEqual(heard.length, 1, `heard ${JSON.stringify(heard)}`);
-        ok(/nft/.test(heard[0] ?? ""), heard[0]);
+        ok(/nft/.test(heard[0] ?? ""), heard[0] ?? "nothing");
         backend.distrust();
         const { bytesWritten } = await backend.sync(plan);
         strictEqual(

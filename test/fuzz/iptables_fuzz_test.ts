@@ -166,7 +166,7 @@ Deno.test("what is in place is not written again: not by a sync, not after a res
       const again = await backend.sync(world.plan());
       strictEqual(again.processes, 0);
       const restarted = await backendOn(fake).sync(world.plan());
-      strictEqual(restarted.bytesWritten, 0, fake.restores.at(-1));
+      strictEqual(restarted.bytesWritten, 0, fake.restores.at(-1) ?? "");
       strictEqual(restarted.processes, 1);
     }
   }));

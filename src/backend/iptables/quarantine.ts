@@ -8,7 +8,8 @@
 import type { Quarantined } from "../contract.ts";
 import type { Ruleset, ServiceRules } from "./ruleset.ts";
 
-interface Refused {
+/** A service that was set aside. */
+export interface Refused {
   /** What the kernel would not take; undefined: it would not let go of the service. */
   readonly rules: ServiceRules | undefined;
   readonly reason: string;

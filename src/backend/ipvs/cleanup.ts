@@ -61,7 +61,8 @@ export async function removeLeftovers(
   return await remove(host, { excludeCidrs: config.ipvs.excludeCidrs, spares });
 }
 
-interface Scope {
+/** What a cleanup leaves in place. */
+export interface Scope {
   readonly excludeCidrs: readonly Cidr[];
   readonly spares: "nothing" | "shared chains";
 }

@@ -14,7 +14,7 @@ import {
 import type { IpFamily } from "../../model/ip.ts";
 
 /** The sets by their IPv4 names, in the order in which they are made. */
-const SET_TYPES = {
+export const SET_TYPES = {
   "KUBE-LOOP-BACK": "hash:ip,port,ip",
   "KUBE-CLUSTER-IP": "hash:ip,port",
   "KUBE-EXTERNAL-IP": "hash:ip,port",

@@ -15,7 +15,11 @@ export interface IptablesVersion {
   readonly variant: IptablesVariant;
 }
 
-/** @throws {SyntaxError} when no version is named. */
+/**
+ * Parses what `iptables --version` prints.
+ *
+ * @throws {SyntaxError} when no version is named.
+ */
 export function parseVersion(text: string): IptablesVersion {
   const match = /v(\d+)\.(\d+)(?:\.(\d+))?(?:\s+\((\w+)\))?/.exec(text);
   if (match === null) {

@@ -33,8 +33,9 @@ export const COMMANDS = {
   flush: 17,
 } as const;
 
-/** IPVS_CMD_ATTR_* */
+/** IPVS_CMD_ATTR_SERVICE: the virtual server of a message. */
 export const SERVICE = 1;
+/** IPVS_CMD_ATTR_DEST: its real server. */
 export const DESTINATION = 2;
 const TIMEOUT_TCP = 4;
 const TIMEOUT_TCP_FIN = 5;

@@ -7,7 +7,8 @@
 
 const LIBRARY = "libc.so.6";
 
-const SYMBOLS = {
+/** The symbols that are looked up, with their prototypes. */
+export const SYMBOLS = {
   /** int open(const char *path, int flags); */
   open: { parameters: ["buffer", "i32"], result: "i32" },
   /** ssize_t read(int fd, void *buf, size_t count); */

@@ -9,22 +9,28 @@ import type { NetlinkRequest } from "./channel.ts";
 import { NLM_F_ACK } from "./constants.ts";
 import type { MessageWriter } from "./writer.ts";
 
-/** Subsystems: the high byte of a message type. */
+/** Subsystem connection tracking: the high byte of a message type. */
 export const NFNL_SUBSYS_CTNETLINK = 1;
+/** Subsystem of named counters. */
 export const NFNL_SUBSYS_ACCT = 7;
+/** Subsystem nf_tables. */
 export const NFNL_SUBSYS_NFTABLES = 10;
 
-/** Message types that enclose a transaction. */
+/** The message that opens a transaction. */
 export const NFNL_MSG_BATCH_BEGIN = 0x10;
+/** The message that closes and commits it. */
 export const NFNL_MSG_BATCH_END = 0x11;
 
 /** Bytes of struct nfgenmsg. */
 export const NFGEN_SIZE = 4;
 
-/** Families in nfgen_family and in tuples. */
+/** nfgen_family: all families. */
 export const NFPROTO_UNSPEC = 0;
+/** nfgen_family: IPv4 and IPv6 together. */
 export const NFPROTO_INET = 1;
+/** nfgen_family: IPv4. */
 export const NFPROTO_IPV4 = 2;
+/** nfgen_family: IPv6. */
 export const NFPROTO_IPV6 = 10;
 
 /** The message type of a command of a subsystem. */
