@@ -7,6 +7,7 @@
 
 import type { Bundle } from "./bundle.ts";
 import { addCodeSegment, decodeElf, segmentAddress } from "./elf.ts";
+import { symbolSlot } from "./elf_symbols.ts";
 import { concat, encodeLauncher } from "./launcher.ts";
 import { encodePayload } from "./payload.ts";
 
@@ -24,10 +25,10 @@ export interface Parts {
 }
 
 /** Nothing outside of the file is looked at: no configuration, lock file, cache or registry. */
-const HERMETIC = ["--no-prompt", "--no-remote", "--no-npm", "--no-config", "--no-lock"];
+const HERMETIC = ["--quiet", "--no-remote", "--no-npm", "--no-config", "--no-lock"];
 
 /** Variables of the runtime that would look outside; the stub puts them before the user's. */
-const ENVIRONMENT = ["DENO_NO_UPDATE_CHECK=1", "DENO_DIR=/nonexistent/vipd"];
+const ENVIRONMENT = ["DENO_NO_UPDATE_CHECK=1", "DENO_DIR=/proc/none"];
 
 /** The bytes of the executable. The same parts make the same bytes. */
 export function makeExecutable(parts: Parts): Uint8Array<ArrayBuffer> {
@@ -36,6 +37,7 @@ export function makeExecutable(parts: Parts): Uint8Array<ArrayBuffer> {
     machine: facts.machine,
     address: segmentAddress(facts),
     entry: facts.entry,
+    environSlot: symbolSlot(parts.runtime, "environ"),
   });
   return concat([addCodeSegment(parts.runtime, launcher), encodePayload(parts.program)]);
 }

@@ -5,8 +5,10 @@
  * At process entry the stack holds argc, argv[0..], NULL, envp[0..], NULL (System V ABI, both
  * architectures). The launcher lowers the stack pointer, writes argc + K, argv[0], K embedded
  * words, argv[1..], NULL, E embedded variables, and leaves the old envp where it is. libc reads
- * argc, argv and environ from the stack when the real entry point calls it, so the runtime sees
- * one longer command line. A working directory that was deleted is left for `/` on the way. The kernel's view (`ps`, /proc/PID/cmdline) stays the user's.
+ * argc and argv from the stack when the real entry point calls it, so the runtime sees one longer
+ * command line. `environ` was set before, by the dynamic linker, and is corrected through the slot
+ * that the runtime's own reference to it goes through. A working directory that was deleted is left
+ * for `/` on the way. The kernel's view (`ps`, /proc/PID/cmdline) stays the user's.
  *
  * Sources of the instructions: `launcher_x86_64.s`, `launcher_aarch64.s` beside this file.
  *
@@ -31,23 +33,26 @@ export interface LauncherPlace {
   readonly machine: Machine;
   readonly address: number;
   readonly entry: number;
+  /** Where the runtime keeps the address of libc's `environ`. */
+  readonly environSlot: number;
 }
 
-// Objects of the two sources, without the three words of parameters at their end.
+// Objects of the two sources, without the four words of parameters at their end.
 const CODE: Record<Machine, string> = {
-  x64: "488dbc2400e0ffffbe00100000b84f0000000f054885c0790e488d3d9400" +
-    "0000b8500000000f054989e18b0d88000000498b01448b15820000004e8d" +
+  x64: "488dbc2400e0ffffbe00100000b84f0000000f054885c0790e488d3da500" +
+    "0000b8500000000f054989e18b0d98000000498b01448b15920000004e8d" +
     "1c1149c1e3034c29dc488d3c0848893c24498b790848897c2408488d7c24" +
-    "104c8d05620000004c89c6448b1e4883c6044d01c34c891f4883c708ffc9" +
-    "75eb4989f4498d71104889c1fcf348a54c89e6448b1e4883c6044d01c34c" +
-    "891f4883c70841ffca75ea4c8d1d58ffffff486305110000004c01d8ffe0" +
-    "2f006690",
-  arm64: "f40300aae00b40d1010082d2280280d2010000d48000f8b6a00400102806" +
-    "80d2010000d4e00314aae90300912a0400182b0140f90c0400184d010c8b" +
-    "ff6f2dcb6e010a8be80300910e0100f92e0540f90e0500f90f4100913003" +
+    "104c8d05760000004c89c6448b1e4883c6044d01c34c891f4883c708ffc9" +
+    "75eb4989f4498d71104889c1fcf348a54c89e64989fd448b1e4883c6044d" +
+    "01c34c891f4883c70841ffca75ea4c8d1d55ffffff486305220000004a8b" +
+    "04184c8928486305100000004c01d8ffe02f0090",
+  arm64: "f40300aae00b40d1010082d2280280d2010000d48000f8b6200500102806" +
+    "80d2010000d4e00314aae9030091aa0400182b0140f98c0400184d010c8b" +
+    "ff6f2dcb6e010a8be80300910e0100f92e0540f90e0500f90f410091d003" +
     "0010f10310aa2e4640b8ce01108bee8500f84a05007181ffff5429410091" +
-    "2e8540f8ee8500f86b0500f1a1ffff542e4640b8ce01108bee8500f88c05" +
-    "007181ffff54ee0000980ffbff10ef010e8be0011fd62f000000",
+    "2e8540f8ee8500f86b0500f1a1ffff54e9030faa2e4640b8ce01108bee85" +
+    "00f88c05007181ffff540ffbff104e010098ee696ef8c90100f9ce000098" +
+    "ef010e8be0011fd62f000000",
 };
 
 /**
@@ -61,7 +66,8 @@ export function encodeLauncher(words: LauncherWords, place: LauncherPlace): Uint
   const code = Uint8Array.fromHex(CODE[place.machine]);
   const strings = [...words.args, ...env].map((word) => new TextEncoder().encode(`${word}\0`));
   const tableSize = 4 * strings.length;
-  const header = [words.args.length, env.length, place.entry - place.address];
+  const offsets = [place.entry, place.environSlot].map((address) => address - place.address);
+  const header = [words.args.length, env.length, ...offsets];
   const numbers = new DataView(new ArrayBuffer(4 * header.length + tableSize));
   header.forEach((value, i) => numbers.setInt32(4 * i, value, LITTLE_ENDIAN));
   let offset = tableSize; // of a string, counted from the table

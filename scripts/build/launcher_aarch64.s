@@ -40,14 +40,19 @@ _start:
   str x14, [x15], #8
   subs x11, x11, #1
   b.ne 2b
+  mov x9, x15             // new envp
 3:
   ldr w14, [x17], #4
   add x14, x14, x16
   str x14, [x15], #8
   subs w12, w12, #1
   b.ne 3b
-  ldrsw x14, entry
   adr x15, _start
+  // ld.so has told libc already where the environment is: correct it.
+  ldrsw x14, environ
+  ldr x14, [x15, x14]
+  str x9, [x14]
+  ldrsw x14, entry
   add x15, x15, x14
   br x15
 root: .asciz "/"
@@ -55,4 +60,5 @@ root: .asciz "/"
 k: .word 0
 e: .word 0
 entry: .word 0
+environ: .word 0
 table:

@@ -43,6 +43,7 @@ _start:
   cld
   rep movsq
   mov rsi, r12
+  mov r13, rdi           # new envp
 2: # E environment pointers
   mov r11d, [rsi]
   add rsi, 4
@@ -52,6 +53,10 @@ _start:
   dec r10d
   jnz 2b
   lea r11, [rip+_start]
+  # ld.so has told libc already where the environment is: correct it.
+  movsxd rax, dword ptr [rip+environ]
+  mov rax, [rax+r11]
+  mov [rax], r13
   movsxd rax, dword ptr [rip+entry]
   add rax, r11
   jmp rax
@@ -60,4 +65,5 @@ root: .asciz "/"
 k: .long 0
 e: .long 0
 entry: .long 0
+environ: .long 0
 table:
