@@ -99,10 +99,12 @@ export class Programmer {
     const tally = newTally();
     const tentative = new Map<string, RestoreError>();
     this.quarantine.releaseChanged(wish);
-    if (this.#isQuiet(wish)) this.quarantine.release();
+    const retried = this.#isQuiet(wish) ? this.quarantine.list().map(({ key }) => key) : [];
+    this.quarantine.release(retried);
     await this.#settle(wish, { held: new Set(), tally, tentative });
     const [failure] = tentative.values();
-    if (failure !== undefined && tally.restores === 0) {
+    const isOldNews = [...tentative.keys()].every((key) => retried.includes(key));
+    if (failure !== undefined && tally.restores === 0 && !isOldNews) {
       // Nothing at all could be written, so it is hardly the fault of single services.
       this.quarantine.release(tentative.keys());
       throw failure;
