@@ -9,7 +9,7 @@ import type { Backend, Mode } from "../backend/contract.ts";
 import type { KubeProxyConfiguration } from "../config/types.ts";
 import type { Host } from "../kernel/procfs/host.ts";
 import type { Logger } from "../log.ts";
-import { familyOf, familyOfCidr, type IpFamily, isUnspecified } from "../model/ip.ts";
+import { type Cidr, familyOf, familyOfCidr, type IpFamily, isUnspecified } from "../model/ip.ts";
 import type { NodeObject } from "../model/objects.ts";
 
 /** A family and what programs it. */
@@ -48,7 +48,12 @@ export async function openFamilies(options: OpenFamiliesOptions): Promise<readon
   } catch (error) {
     options.log.info("Serving one IP family only", { family: primary, missing: secondary, error });
   }
-  checkClusterCidrs(families.map(({ family }) => family), options);
+  const served = families.map(({ family }) => family);
+  const { config: { clusterCidrs, detectLocalMode }, node } = options;
+  checkRanges(served, { ...options, name: "clusterCIDR", ranges: clusterCidrs });
+  if (detectLocalMode === "NodeCIDR") {
+    checkRanges(served, { ...options, name: "podCIDRs", ranges: node?.podCidrs ?? [] });
+  }
   return families;
 }
 
@@ -60,16 +65,20 @@ async function openFamily(
   return await mode.open({ family, config, log });
 }
 
-/** CFG-05: on a single-stack node the only CIDR must be of that family. */
-function checkClusterCidrs(
+/** CFG-05: on a single-stack node the only range must be of that family. */
+function checkRanges(
   families: readonly IpFamily[],
-  { config: { clusterCidrs }, log }: OpenFamiliesOptions,
+  { name, ranges, log }: {
+    readonly name: string;
+    readonly ranges: readonly Cidr[];
+    readonly log: Logger;
+  },
 ): void {
-  if (clusterCidrs.length === 0) return;
-  const covered = new Set(clusterCidrs.map(familyOfCidr));
+  if (ranges.length === 0) return;
+  const covered = new Set(ranges.map(familyOfCidr));
   const missing = families.filter((family) => !covered.has(family));
   if (missing.length === families.length) {
-    throw new Error(`Cannot use clusterCIDR: it has no range of ${families.join(" or ")}`);
+    throw new Error(`Cannot use ${name}: no range of ${families.join(" or ")}`);
   }
-  if (missing.length > 0) log.warn("clusterCIDR has no range of a served family", { missing });
+  if (missing.length > 0) log.warn("No range of a served family", { field: name, missing });
 }

@@ -5,7 +5,7 @@ import { completeConfiguration } from "../config/complete.ts";
 import type { Settings } from "../config/fields.ts";
 import type { Host } from "../kernel/procfs/host.ts";
 import { SILENT } from "../log.ts";
-import { type IpFamily, parseIp } from "../model/ip.ts";
+import { type IpFamily, parseCidr, parseIp } from "../model/ip.ts";
 import { openFamilies, primaryFamily } from "./families.ts";
 
 const BACKEND: Backend = {
@@ -80,7 +80,13 @@ const FATAL: readonly (readonly [string, Mode, Settings, RegExp])[] = [
     "a clusterCIDR of its family",
     modeWithout("IPv6"),
     { clusterCIDR: "fd00:10::/48" },
-    /no range of IPv4/,
+    /Cannot use clusterCIDR: no range of IPv4/,
+  ],
+  [
+    "podCIDRs of its family",
+    modeWithout("IPv6"),
+    { detectLocalMode: "NodeCIDR" },
+    /Cannot use podCIDRs: no range of IPv4/,
   ],
 ];
 
@@ -91,7 +97,7 @@ for (const [what, mode, settings, message] of FATAL) {
         mode,
         config: completeConfiguration(settings),
         host: host(BOTH),
-        node: nodeObject(),
+        node: nodeObject({ podCidrs: [parseCidr("fd00:10::/64")] }),
         log: SILENT,
       }),
       { message },
