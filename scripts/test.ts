@@ -175,7 +175,7 @@ function countTests(output: string, code: number): { passed: number; failed: num
     ...output.matchAll(/^(?:ok|FAILED) \| (\d+) passed[^|]*\| (\d+) failed/gm),
     ...output.matchAll(/^(\d+) passed, (\d+) failed$/gm),
   ];
-  let passed = output.match(/^ok {4}\S/gm)?.length ?? 0;
+  let passed = output.match(/^ok {5}\S/gm)?.length ?? 0;
   let failed = output.match(/^FAILED \S+.*\(\d+\.\d s\)$/gm)?.length ?? 0;
   for (const [, good, bad] of summaries) {
     passed += Number(good);

@@ -103,7 +103,11 @@ async function openRoom(tested: Case, options: CaseOptions): Promise<Room> {
     network,
     server,
     kubeconfig: files["proxy.kubeconfig"] ?? "",
-    env: options.path === undefined ? {} : { PATH: options.path },
+    // A lock of its own: that of the host is also that of whatever else runs there.
+    env: {
+      XTABLES_LOCKFILE: `${options.directory}/xtables.lock`,
+      ...(options.path !== undefined && { PATH: options.path }),
+    },
     sysctls: await readSysctls((script) => network.sh("node", script)),
     config: tested.config,
     mode: options.mode,
