@@ -189,7 +189,9 @@ class Manifests {
     for (const { kind } of RESOURCES) changes.set(kind, new Map());
     for (const [file, { entries }] of this.#manifestsByPath) {
       for (const { change, note } of entries) {
-        const object = `${change?.kind} ${change?.key ?? file}`;
+        const object = change === undefined
+          ? `${note?.fields["kind"]} ${note?.fields["object"]}`
+          : `${change.kind} ${change.key}`;
         const known = change && changes.get(change.kind);
         const isTaken = change !== undefined && known?.has(change.key) === true;
         const told = isTaken ? DUPLICATE : note;

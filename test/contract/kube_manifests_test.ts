@@ -213,3 +213,13 @@ Deno.test("manifests: a path that is not there, or an only file that is broken, 
   });
   await rejects(setting.follow("a.yaml"), { name: "ConfigError", message: /a\.yaml.*line 2: / });
 });
+
+Deno.test("an object without a name is told by its kind", async () => {
+  await using setting = await Setting.start({
+    "a.yaml": "apiVersion: v1\nkind: Service\nmetadata: {namespace: ns}\n",
+  });
+  await setting.follow();
+  deepStrictEqual(setting.lines.length, 1);
+  ok(setting.lines[0]?.includes("Service ns/"), setting.lines[0]);
+  ok(!setting.lines[0]?.includes("undefined"), setting.lines[0]);
+});
