@@ -9,9 +9,8 @@
 const EFFECTFUL: readonly string[] = [
   "src/main.ts",
   "src/log_sink.ts", // stderr and the time of a line
-  "src/backend/iptables/watch.ts", // waits between looks at the tables
-  "src/backend/ipvs/watch.ts", // waits between looks at the kernel
   "src/kernel/addresses/addresses.ts", // addresses of the host
+  "src/kernel/clock/pause.ts", // a timer
   "src/kernel/exec/run.ts", // child processes
   "src/kernel/files/files.ts", // files that are written
   "src/kernel/libc/libc.ts", // dlopen

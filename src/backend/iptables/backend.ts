@@ -7,7 +7,7 @@
 import { RestoreError } from "../../kernel/iptables/errors.ts";
 import { type Iptables, openIptables } from "../../kernel/iptables/iptables.ts";
 import { openTableMonitor } from "../../kernel/iptables/table_monitor.ts";
-import { BLIND_MONITOR, type TableMonitor } from "../../kernel/iptables/monitor.ts";
+import { monitorOrBlind, type TableMonitor } from "../../kernel/iptables/monitor.ts";
 import { atLeast } from "../../kernel/iptables/version.ts";
 import { openNfacct } from "../../kernel/nfacct/nfacct.ts";
 import { SYSCTLS, type Sysctls } from "../../kernel/procfs/sysctl.ts";
@@ -219,22 +219,9 @@ async function openBackend(host: Host, options: BackendOptions): Promise<Backend
   return new IptablesBackend({
     facts,
     iptables,
-    monitor: openMonitor(host, { iptables, log }),
+    monitor: monitorOrBlind(() => host.openMonitor(iptables), { family: iptables.family, log }),
     log,
   });
-}
-
-/** Without a monitor there is only the hourly verification. */
-function openMonitor(
-  host: Host,
-  { iptables, log }: { iptables: Iptables; log: Logger },
-): TableMonitor {
-  try {
-    return host.openMonitor(iptables);
-  } catch (error) {
-    log.warn("Cannot notice changes of others at once", { family: iptables.family, error });
-    return BLIND_MONITOR;
-  }
 }
 
 /** Without the counter only the match is lost (IPT-33). */

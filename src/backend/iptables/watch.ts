@@ -5,6 +5,7 @@
  * @module
  */
 
+import { pause } from "../../kernel/clock/pause.ts";
 import type { TableMonitor } from "../../kernel/iptables/monitor.ts";
 
 /** Reading and comparing 100,000 rules takes about 1 s: at most a thirtieth of the time. */
@@ -27,17 +28,4 @@ export async function watchTables(
       onDrift("somebody else changed the tables");
     }
   }
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener("abort", done);
-    if (signal.aborted) done();
-  });
 }

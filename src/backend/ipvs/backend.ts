@@ -6,7 +6,7 @@
 
 import { ipsetTool } from "../../kernel/ipset/ipset.ts";
 import { type Iptables, openIptables } from "../../kernel/iptables/iptables.ts";
-import { BLIND_MONITOR, type TableMonitor } from "../../kernel/iptables/monitor.ts";
+import { monitorOrBlind, type TableMonitor } from "../../kernel/iptables/monitor.ts";
 import { openTableMonitor } from "../../kernel/iptables/table_monitor.ts";
 import { atLeast } from "../../kernel/iptables/version.ts";
 import { type Ipvs, openIpvs } from "../../kernel/ipvs/ipvs.ts";
@@ -198,7 +198,9 @@ async function openBackend(host: IpvsHost, options: BackendOptions): Promise<Bac
   setSysctls(host.sysctls, config);
   setTimeouts(ipvs, { config, log });
   ensureDevice(links);
-  const monitor = stack.use(openMonitor(host, { iptables, log }));
+  const monitor = stack.use(
+    monitorOrBlind(() => host.openMonitor(iptables), { family: iptables.family, log }),
+  );
   const facts: ModeFacts = {
     family,
     // There is no such setting for ipvs: that of iptables mode counts.
@@ -215,17 +217,4 @@ async function openBackend(host: IpvsHost, options: BackendOptions): Promise<Bac
   stack.move();
   const drift = new DriftFinder({ ipvs, links, excludeCidrs });
   return new IpvsBackend({ options, facts, ipvs, links, monitor, programmer, drift });
-}
-
-/** Without a monitor changes of rules are found by the verification only. */
-function openMonitor(
-  host: IpvsHost,
-  { iptables, log }: { iptables: Iptables; log: Logger },
-): TableMonitor {
-  try {
-    return host.openMonitor(iptables);
-  } catch (error) {
-    log.warn("Cannot notice changes of others at once", { family: iptables.family, error });
-    return BLIND_MONITOR;
-  }
 }

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { pause } from "../../kernel/clock/pause.ts";
+
 /** Calls `look` after each period until abort; says what it found. */
 export async function watchKernel(
   look: () => string | undefined,
@@ -18,17 +20,4 @@ export async function watchKernel(
     const what = signal.aborted ? undefined : look();
     if (what !== undefined) onDrift(what);
   }
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener("abort", done);
-    if (signal.aborted) done();
-  });
 }

@@ -4,6 +4,9 @@
  * @module
  */
 
+import type { Logger } from "../../log.ts";
+import type { IpFamily } from "../../model/ip.ts";
+
 /** A write of our own that is under way. */
 export interface OwnWrite {
   /** It is over; `commits` is how many tables it changed, undefined if it failed on the way. */
@@ -27,3 +30,16 @@ export const BLIND_MONITOR: TableMonitor = {
   hasChanged: () => undefined,
   [Symbol.dispose]() {},
 };
+
+/** The monitor of a family, or none: then there is only the hourly verification. */
+export function monitorOrBlind(
+  open: () => TableMonitor,
+  { family, log }: { readonly family: IpFamily; readonly log: Logger },
+): TableMonitor {
+  try {
+    return open();
+  } catch (error) {
+    log.warn("Cannot notice changes of others at once", { family, error });
+    return BLIND_MONITOR;
+  }
+}

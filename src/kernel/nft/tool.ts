@@ -6,6 +6,7 @@
  * @module
  */
 
+import { pause } from "../clock/pause.ts";
 import { ExecError, type Run, run } from "../exec/run.ts";
 import { Generations } from "./generations.ts";
 import { isNotFound, type Nft, NftError, type Written } from "./nft.ts";
@@ -154,16 +155,4 @@ async function readMonitor(
     lines.forEach(onLine);
   }
   await child.status;
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener("abort", done);
-  });
 }
