@@ -5,14 +5,13 @@
  */
 
 import { ipsetTool } from "../../kernel/ipset/ipset.ts";
-import { type Iptables, openIptables } from "../../kernel/iptables/iptables.ts";
+import { openIptables } from "../../kernel/iptables/iptables.ts";
 import { monitorOrBlind, type TableMonitor } from "../../kernel/iptables/monitor.ts";
 import { openTableMonitor } from "../../kernel/iptables/table_monitor.ts";
 import { atLeast } from "../../kernel/iptables/version.ts";
 import { type Ipvs, openIpvs } from "../../kernel/ipvs/ipvs.ts";
 import { type Links, openLinks } from "../../kernel/link/link.ts";
 import { SYSCTLS } from "../../kernel/procfs/sysctl.ts";
-import type { Logger } from "../../log.ts";
 import type { IpAddress } from "../../model/ip.ts";
 import type { Plan } from "../../model/plan.ts";
 import {
