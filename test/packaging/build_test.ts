@@ -13,6 +13,7 @@ import { decodePayload } from "../../scripts/build/payload.ts";
 import { ended, type Result } from "../support/process.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
+const LITTLE_ENDIAN = true;
 const COMMIT = "0123456789abcdef0123456789abcdef01234567";
 /** What a build reads. */
 const INPUTS = ["src", "scripts", "deno.json", "deno.lock"];
@@ -69,7 +70,7 @@ Deno.test("an executable for arm64 has the same program and answers in an emulat
 
 /** e_machine; see elf(5). */
 function machineOf(file: Uint8Array): number {
-  return new DataView(file.buffer, file.byteOffset).getUint16(18, true);
+  return new DataView(file.buffer, file.byteOffset).getUint16(18, LITTLE_ENDIAN);
 }
 
 /** In a root with nothing but libc, this executable, /proc and /etc of nobody. */
