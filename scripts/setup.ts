@@ -45,6 +45,22 @@ const NEEDS: readonly Need[] = [
   { package: "libnl-genl-3-200", provides: ["/lib/*/libnl-genl-3.so.200"], profiles: ALL },
   { package: "ipvsadm", provides: ["ipvsadm"], profiles: UML },
   { package: "user-mode-linux", provides: ["linux.uml"], profiles: UML },
+  // test/packaging
+  { package: "systemd", provides: ["systemd-analyze"], profiles: ["test"] },
+  { package: "debootstrap", provides: ["debootstrap"], profiles: ["test"] },
+  { package: "lintian", provides: ["lintian"], profiles: ["test"] },
+  { package: "crun", provides: ["crun"], profiles: ["test"] },
+  { package: "qemu-user-static", provides: ["qemu-aarch64-static"], profiles: ["test"] },
+  {
+    package: "libc6-arm64-cross",
+    provides: ["/usr/*/lib/ld-linux-aarch64.so.1"],
+    profiles: ["test"],
+  },
+  {
+    package: "libgcc-s1-arm64-cross",
+    provides: ["/usr/*/lib/libgcc_s.so.1"],
+    profiles: ["test"],
+  },
   { package: "procps", provides: ["ps"], profiles: ["test"] },
 ];
 

@@ -1,7 +1,7 @@
 /**
  * The Debian package in a fresh Debian: refused without what it needs, installed by apt with it,
  * at work in a network namespace, removed and purged. Needs root, debootstrap, lintian, Debian's
- * mirror, and dist/vipd_*.deb (`deno task build && deno task package:deb`).
+ * mirror, and dist/vipd (`deno task build`), from which it makes the package.
  *
  *     deno test -A test/packaging/deb_test.ts
  *
@@ -9,6 +9,7 @@
  */
 
 import assert from "node:assert/strict";
+import { packageDeb } from "../../scripts/package/deb.ts";
 import { VIPD_VERSION } from "../../src/cli/version.ts";
 import { ended, type Result } from "../support/process.ts";
 
@@ -40,6 +41,10 @@ async function passes(result: Promise<Result>): Promise<string> {
   assert.equal(code, 0, `${stdout}\n${stderr}`);
   return stdout;
 }
+
+Deno.test.beforeAll(async () => {
+  await packageDeb("x64");
+});
 
 Deno.test("lintian has nothing against the package", async () => {
   const { stdout } = await ended(["lintian", "--fail-on", "none", PACKAGE], { timeoutMs: 180_000 });

@@ -1,6 +1,7 @@
 /**
  * The container image, run by crun in a network namespace: read-only root, capabilities instead of
- * privileges, no shell. Needs root, crun, and dist/image.tar (`deno task build && deno task image`).
+ * privileges, no shell. Needs root, crun, and dist/vipd (`deno task build`),
+ * from which it makes the image.
  *
  *     deno test -A test/packaging/image_test.ts
  *
@@ -80,6 +81,12 @@ function specification(namespace: string): object {
     },
   };
 }
+
+Deno.test.beforeAll(async () => {
+  const image = [Deno.execPath(), "run", "-A", "scripts/image.ts"];
+  const { code, stderr } = await ended(image, { cwd: ROOT, timeoutMs: 180_000 });
+  assert.equal(code, 0, stderr);
+});
 
 Deno.test("the image has no shell", async () => {
   const bundle = await Deno.makeTempDir({ prefix: "vipd-bundle-" });
