@@ -47,18 +47,20 @@ const COMMANDS = {
   nft4: "nft list table ip kube-proxy",
   nft6: "nft list table ip6 kube-proxy",
   nftTables: "nft list tables",
-  sysctls: `cd /proc/sys/net && grep -s . ${SYSCTLS.join(" ")}`,
+  sysctls: `grep -s . ${SYSCTLS.map((name) => `/proc/sys/net/${name}`).join(" ")}`,
   conntrack: "conntrack -L",
   ipset: "ipset save",
   ipvs: "ipvsadm -Sn",
   ipvsTimeouts: "ipvsadm -l --timeout",
-  link: "ip -o link show kube-ipvs0",
-  addr: "ip -o addr show kube-ipvs0",
+  addresses: "ip addr show kube-ipvs0",
 } as const;
 
 type Section = keyof typeof COMMANDS;
 
-const IPVS_ONLY: readonly Section[] = ["ipset", "ipvs", "ipvsTimeouts", "link", "addr"];
+const IPVS_ONLY: readonly Section[] = ["ipset", "ipvs", "ipvsTimeouts", "addresses"];
+
+/** The kernel in which ipvs mode is tested has no nf_tables. */
+const NOT_IN_IPVS: readonly Section[] = ["nft4", "nft6", "nftTables"];
 
 /** Which node, and what to look at. */
 export interface DumpOptions {
@@ -87,7 +89,7 @@ export async function dumpState(options: DumpOptions): Promise<State> {
     "ipset.save": canonicalIpset(raw.ipset),
     "ipvsadm.txt": canonicalIpvs(raw.ipvs),
     "ipvs-timeouts.txt": canonicalIpvsTimeouts(raw.ipvsTimeouts),
-    "addresses.txt": canonicalAddresses(raw),
+    "addresses.txt": canonicalAddresses(raw.addresses),
     "sysctls.txt": changedSysctls(raw.sysctls, options.sysctls),
     "healthchecks.txt": healthChecks,
     "conntrack.txt": options.conntrack ? canonicalConntrack(raw.conntrack, PLAN.outside[0]) : "",
@@ -106,11 +108,11 @@ const MARK = "=====";
 
 async function readSections(options: DumpOptions): Promise<Record<Section, string>> {
   const isWanted = (section: string): boolean =>
-    (options.mode === "ipvs" || !IPVS_ONLY.some((one) => one === section)) &&
+    !(options.mode === "ipvs" ? NOT_IN_IPVS : IPVS_ONLY).some((one) => one === section) &&
     (options.conntrack || section !== "conntrack");
   const script = Object.entries(COMMANDS)
     .filter(([section]) => isWanted(section))
-    .map(([section, command]) => `echo ${MARK}${section}; (${command}) 2>/dev/null || true`);
+    .map(([section, command]) => `echo ${MARK}${section}; { ${command}; } 2>/dev/null || true`);
   const printed = await options.sh(script.join("\n"));
   const sections: Record<Section, string> = {
     iptables4: "",
@@ -123,8 +125,7 @@ async function readSections(options: DumpOptions): Promise<Record<Section, strin
     ipset: "",
     ipvs: "",
     ipvsTimeouts: "",
-    link: "",
-    addr: "",
+    addresses: "",
   };
   for (const part of printed.split(MARK).slice(1)) {
     const end = part.indexOf("\n");
@@ -142,7 +143,7 @@ function parseSysctls(printed: string): Map<string, string> {
   const lines = printed.split("\n").filter((line) => line !== "");
   return new Map(lines.map((line) => {
     const colon = line.indexOf(":");
-    return [line.slice(0, colon), line.slice(colon + 1)];
+    return [line.slice("/proc/sys/net/".length, colon), line.slice(colon + 1)];
   }));
 }
 

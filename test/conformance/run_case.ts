@@ -22,7 +22,7 @@ import { dumpState, PLAN, readSysctls } from "./dump.ts";
 export interface Patience {
   /** For a state to be reached. */
   readonly reachMs: number;
-  /** How long it has to stay. */
+  /** How long vipd has nothing to do before it is believed, or a state reached later stays. */
   readonly stayMs: number;
 }
 
@@ -219,6 +219,8 @@ async function compareState(
   { expected, patience }: { expected: State; patience: Patience },
 ): Promise<string> {
   const deadline = performance.now() + patience.reachMs;
+  await becomesQuiet(room, patience);
+  if (isEqual(expected, await dump(room))) return "";
   let reachedAt: number | undefined;
   for (let pauseMs = 30;; pauseMs = Math.min(pauseMs * 2, 500)) {
     const state = await dump(room);
@@ -235,6 +237,20 @@ async function compareState(
     await new Promise((resolve) =>
       setTimeout(resolve, reachedAt === undefined ? pauseMs : patience.stayMs)
     );
+  }
+}
+
+/** Waits until vipd has had nothing to log for a while: it logs every sync. */
+async function becomesQuiet({ vipd }: Room, { reachMs, stayMs }: Patience): Promise<void> {
+  if (vipd === undefined) return;
+  const deadline = performance.now() + reachMs;
+  let [size, since] = [-1, 0];
+  while (performance.now() < deadline) {
+    const now = performance.now();
+    const { size: logged } = await Deno.stat(vipd.logFile);
+    if (logged !== size) [size, since] = [logged, now];
+    else if (now - since >= stayMs) return;
+    await new Promise((resolve) => setTimeout(resolve, stayMs / 8));
   }
 }
 

@@ -80,11 +80,11 @@ Deno.test("canonicalNftables() unfolds and sorts elements, and forgets times and
 
 Deno.test("canonicalAddresses() and canonicalConntrack() keep what the captured ones show", () => {
   equal(
-    canonicalAddresses({
-      link:
-        "3: kube-ipvs0: <BROADCAST,NOARP> mtu 1500 qdisc noop state DOWN mode DEFAULT \\ link\n",
-      addr: "3: kube-ipvs0    inet 10.0.0.1/32 scope global kube-ipvs0\\ valid_lft forever\n",
-    }),
+    canonicalAddresses(
+      "3: kube-ipvs0: <BROADCAST,NOARP> mtu 1500 qdisc noop state DOWN group default qlen 1000\n" +
+        "    link/ether 22:5d:0e:08:42:a1 brd ff:ff:ff:ff:ff:ff\n" +
+        "    inet 10.0.0.1/32 scope global kube-ipvs0\n       valid_lft forever\n",
+    ),
     "device kube-ipvs0 BROADCAST,NOARP state DOWN\ninet 10.0.0.1/32 scope global\n",
   );
   equal(

@@ -34,17 +34,13 @@ export function canonicalIpvsTimeouts(listed: string): string {
   return line === "" || line.endsWith(": 900 120 300") ? "" : `${line}\n`;
 }
 
-/** Of `ip -o link` and `ip -o addr` of one device. */
-export function canonicalAddresses(
-  listed: { readonly link: string; readonly addr: string },
-): string {
-  const [, name, flags] = /^\d+: ([^:@]+)[^<]*<([^>]*)>/.exec(listed.link) ?? [];
+/** Of `ip addr show DEVICE`. */
+export function canonicalAddresses(listed: string): string {
+  const [, name, flags] = /^\d+: ([^:@]+)[^<]*<([^>]*)>/.exec(listed) ?? [];
   if (name === undefined) return "";
-  const state = / state (\S+)/.exec(listed.link)?.[1];
-  const addresses = linesOf(listed.addr).map((line) => {
-    const [, address = line] = /^\d+: \S+\s+(inet6? \S+(?: brd \S+)? scope \S+)/.exec(line) ?? [];
-    return address;
-  });
+  const state = / state (\S+)/.exec(listed)?.[1];
+  const addresses = [...listed.matchAll(/^ +(inet6? \S+(?: brd \S+)? scope \S+)/gm)]
+    .map(([, address = ""]) => address);
   return text([`device ${name} ${flags} state ${state}`, ...addresses.sort(compare)]);
 }
 
