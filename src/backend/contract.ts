@@ -56,6 +56,8 @@ export interface Backend {
   distrust(): void;
   /** Resolves on abort. Calls `onDrift` when someone else changed what we wrote. */
   watch(onDrift: (what: string) => void, options: { signal: AbortSignal }): Promise<void>;
+  /** Packets that rules counted, by name of metric; asked at each scrape. May throw. */
+  packets?(): Readonly<Record<string, number>>;
   /** Frees sockets; rules stay in the kernel. */
   close(): void;
 }

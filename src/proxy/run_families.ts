@@ -5,6 +5,7 @@
  * @module
  */
 
+import type { Backend } from "../backend/contract.ts";
 import type { KubeProxyConfiguration } from "../config/types.ts";
 import type { EventRecorder } from "../kube/events.ts";
 import type { Store } from "../kube/store.ts";
@@ -105,6 +106,7 @@ interface FamilyContext extends RunFamiliesOptions {
 function createFamily({ family, backend }: OpenFamily, context: FamilyContext): Running {
   const { config, clock, log, servers } = context;
   const metrics = new SyncMetrics(family, { metrics: servers.metrics, nowMs: () => clock.nowMs() });
+  servers.metrics.follow(() => packetsOf(backend, { family, log }));
   const changes = new FamilyChanges(family, clock.nowMs());
   const pass = createFamilySync({
     ...context,
@@ -141,6 +143,19 @@ function createFamily({ family, backend }: OpenFamily, context: FamilyContext): 
     clock,
   });
   return { family, backend, changes, scheduler, metrics };
+}
+
+/** Nothing is worth a scrape that fails. */
+function packetsOf(
+  backend: Backend,
+  { family, log }: { family: IpFamily; log: Logger },
+): Readonly<Record<string, number>> {
+  try {
+    return backend.packets?.() ?? {};
+  } catch (error) {
+    log.v(2, "Cannot read packet counters", { family, error });
+    return {};
+  }
 }
 
 /** Every event of the store is a request to every family; it decides what it means. */

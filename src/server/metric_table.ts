@@ -128,6 +128,18 @@ export const METRICS = {
     modes: ["iptables"],
     help: "Rules that the last sync wrote",
   },
+  kubeproxy_iptables_ct_state_invalid_dropped_packets_total: {
+    kind: "counter",
+    labels: [],
+    modes: ["iptables"],
+    help: "Packets dropped because connection tracking could not place them",
+  },
+  kubeproxy_iptables_localhost_nodeports_accepted_packets_total: {
+    kind: "counter",
+    labels: [],
+    modes: ["iptables"],
+    help: "Packets to node ports on loopback addresses",
+  },
   kubeproxy_sync_proxy_rules_nftables_sync_failures_total: {
     kind: "counter",
     labels: FAMILY,

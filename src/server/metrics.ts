@@ -22,6 +22,7 @@ export class Metrics {
   readonly #counters = new Map<string, Counter>();
   readonly #gauges = new Map<string, Gauge>();
   readonly #histograms = new Map<string, Histogram>();
+  readonly #followed: (() => Readonly<Record<string, number>>)[] = [];
 
   constructor(mode: ProxyMode) {
     for (const [name, row] of Object.entries<MetricRow>(METRICS)) {
@@ -58,8 +59,20 @@ export class Metrics {
     this.#histograms.get(name)?.observe({ ...labels }, value);
   }
 
+  /** Counters that others count; asked for their values, by name, at each scrape. */
+  follow(read: () => Readonly<Record<string, number>>): void {
+    this.#followed.push(read);
+  }
+
   /** The Prometheus text format 0.0.4. */
   text(): Promise<string> {
+    for (const read of this.#followed) {
+      for (const [name, value] of Object.entries(read())) {
+        const counter = this.#counters.get(name);
+        counter?.reset();
+        counter?.inc(value);
+      }
+    }
     return this.#registry.metrics();
   }
 

@@ -26,6 +26,17 @@ Deno.test("Metrics has those of its mode only, others are ignored", async () => 
   ok(text.includes('kubeproxy_sync_proxy_rules_nftables_sync_failures_total{ip_family="IPv6"} 0'));
 });
 
+Deno.test("Metrics takes over what others count, at each scrape (MET-02)", async () => {
+  const name = "kubeproxy_iptables_localhost_nodeports_accepted_packets_total";
+  const metrics = new Metrics("iptables");
+  ok((await metrics.text()).includes(`${name} 0\n`));
+  let packets = 3;
+  metrics.follow(() => ({ [name]: packets }));
+  ok((await metrics.text()).includes(`${name} 3\n`));
+  packets = 5;
+  ok((await metrics.text()).includes(`${name} 5\n`));
+});
+
 Deno.test("METRICS has the buckets of kube-proxy", () => {
   const sync = METRICS.kubeproxy_sync_proxy_rules_duration_seconds.buckets;
   strictEqual(sync.length, 15);

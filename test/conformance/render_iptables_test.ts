@@ -46,6 +46,7 @@ class Node {
     openIptables: (family) => Promise.resolve(this.kernels[family]),
     openMonitor: () => BLIND_MONITOR,
     ensureCounter() {},
+    readCounter: () => undefined,
     sysctls: {
       read: (name) => this.#sysctls[name],
       ensure: (name, value) => void (this.#sysctls[name] = value),

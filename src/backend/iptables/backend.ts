@@ -25,6 +25,7 @@ import {
 import { cleanupFamily, type Spares } from "./cleanup.ts";
 import { LOCALHOST_COUNTER } from "./portals.ts";
 import { Programmer } from "./programmer.ts";
+import { type ReadCounter, readPackets } from "./packet_counters.ts";
 import { renderRuleset } from "./render.ts";
 import type { Ruleset } from "./ruleset.ts";
 import { INVALID_COUNTER } from "./statics.ts";
@@ -37,6 +38,7 @@ export interface Host {
   openMonitor(iptables: Iptables): TableMonitor;
   /** Makes a named counter. Throws when the kernel has none. */
   ensureCounter(name: string): void;
+  readonly readCounter: ReadCounter;
   readonly sysctls: Sysctls;
 }
 
@@ -56,6 +58,11 @@ export const IPTABLES: Mode = iptablesMode({
   ensureCounter(name) {
     using nfacct = openNfacct();
     nfacct.ensure(name);
+  },
+  readCounter(name) {
+    using nfacct = openNfacct();
+    const packets = nfacct.read(name)?.packets;
+    return packets === undefined ? undefined : Number(packets);
   },
   sysctls: SYSCTLS,
 });
@@ -81,10 +88,13 @@ export class IptablesBackend implements Backend {
   readonly #monitor: TableMonitor;
   #wish: Ruleset | undefined;
   #quarantineMs: number = QUARANTINE_MS.first;
+  readonly #readCounter: ReadCounter;
 
   constructor(
-    { facts, iptables, monitor, log }: {
+    { facts, iptables, monitor, readCounter = () => undefined, log }: {
       facts: BackendFacts;
+      /** Default: there are none. */
+      readCounter?: ReadCounter;
       iptables: Iptables;
       monitor: TableMonitor;
       log: Logger;
@@ -92,6 +102,7 @@ export class IptablesBackend implements Backend {
   ) {
     this.#facts = facts;
     this.#log = log;
+    this.#readCounter = readCounter;
     this.#monitor = monitor;
     this.#programmer = new Programmer({ iptables, monitor, log });
   }
@@ -109,6 +120,11 @@ export class IptablesBackend implements Backend {
       }
       throw this.#syncError(failure);
     }
+  }
+
+  /** @inheritDoc */
+  packets(): Readonly<Record<string, number>> {
+    return readPackets(this.#readCounter, this.#facts.capabilities);
   }
 
   async #program(plan: Plan): Promise<SyncReport> {
@@ -219,6 +235,7 @@ async function openBackend(host: Host, options: BackendOptions): Promise<Backend
   return new IptablesBackend({
     facts,
     iptables,
+    readCounter: host.readCounter,
     monitor: monitorOrBlind(() => host.openMonitor(iptables), { family: iptables.family, log }),
     log,
   });

@@ -29,6 +29,7 @@ async function start({ family = "IPv4", config, host, liberal = "0" }: Attempt) 
     openIptables: () => Promise.resolve(iptables),
     openMonitor: () => BLIND_MONITOR,
     ensureCounter: (name) => void counters.push(name),
+    readCounter: () => undefined,
     sysctls: {
       read: () => liberal,
       ensure: (name, value) => void written.push(`${name}=${value}`),
