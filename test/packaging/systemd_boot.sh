@@ -3,10 +3,12 @@
 # copies of /etc and /usr/local/sbin, with few units, and talks to it. Prints `ok NAME` lines.
 set -u
 VIPD_FILE=$1
-MANIFESTS=$2
+MANIFESTS=/etc/vipd-manifests
 
 mount -t cgroup2 none /sys/fs/cgroup
 mkdir -p /run/copy && cp -a /etc /run/copy/etc && mount --bind /run/copy/etc /etc
+# The unit has a /tmp and a /home of its own, and this checkout may be in either.
+cp -a "$2" $MANIFESTS
 mkdir -p /run/copy/sbin && mount --bind /run/copy/sbin /usr/local/sbin
 mount -t tmpfs tmpfs /var/log
 # This kernel has no nf_tables.
