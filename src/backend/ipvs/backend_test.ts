@@ -291,6 +291,18 @@ Deno.test("a set of another type is told, and everything else is programmed", as
   deepStrictEqual(stage.entries("KUBE-CLUSTER-IP"), ["172.30.0.1,tcp:80"]);
 });
 
+Deno.test("no rule names a set that is something else, and nothing is refused for it", async () => {
+  const stage = new Stage();
+  await stage.ipset.restore("create KUBE-CLUSTER-IP hash:ip,port family inet6 maxelem 65536\n");
+  stage.put("web", { endpoints: [A] });
+  await rejects(stage.sync(), /it is a hash:ip,port of IPv6/);
+  const chains = ["KUBE-SERVICES", "KUBE-IPVS-FILTER"].map((chain) => stage.rules(chain));
+  const rules = (await Promise.all(chains)).flat();
+  ok(rules.length > 4);
+  deepStrictEqual(rules.filter((rule) => /KUBE-CLUSTER-IP|REJECT/.test(rule)), []);
+  deepStrictEqual(stage.realServers(VIP), ["10.0.1.1:8080 1"]);
+});
+
 Deno.test("without rules no new Service is reachable, but running ones are kept up to date", async () => {
   const stage = new Stage();
   stage.put("web", { endpoints: [A] });

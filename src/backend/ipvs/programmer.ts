@@ -16,6 +16,7 @@ import { Drains } from "./drains.ts";
 import { observeServers } from "./observe.ts";
 import { ensureDevice } from "./preflight.ts";
 import type { RuleWriter } from "./rule_writer.ts";
+import { withoutSets } from "./rules.ts";
 import type { SetWriter } from "./set_writer.ts";
 import { type FamilyState, wantedState } from "./state.ts";
 import { Tally } from "./tally.ts";
@@ -103,7 +104,7 @@ export class Programmer {
         tally,
         outcome,
         writeSets: () => sets.change(next.sets, tally),
-        writeRules: () => rules.write(wish.rules, tally),
+        writeRules: () => rules.write(withoutSets(wish.rules, sets.conflicts), tally),
       });
     }
     tally.full = true;
@@ -113,7 +114,7 @@ export class Programmer {
       tally,
       outcome,
       writeSets: () => sets.compare(wanted.sets, tally),
-      writeRules: () => rules.write(wish.rules, tally),
+      writeRules: () => rules.write(withoutSets(wish.rules, sets.conflicts), tally),
     });
   }
 

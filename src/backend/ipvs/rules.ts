@@ -50,3 +50,19 @@ function diffChains(
 function isSame(a: readonly Rule[] | undefined, b: readonly Rule[]): boolean {
   return a !== undefined && a.length === b.length && a.every((rule, i) => rule === b[i]);
 }
+
+/**
+ * The rules that can be written while some sets are not ours: the tool refuses rules with a set of
+ * another family, and all others with them. Where a VIP's exception is missing nothing is refused.
+ */
+export function withoutSets(wish: RuleWish, sets: ReadonlySet<string>): RuleWish {
+  if (sets.size === 0) return wish;
+  const isBad = (rule: Rule): boolean =>
+    sets.has(/ --match-set (\S+) /.exec(` ${rule}`)?.[1] ?? "");
+  const strip = ({ name, rules }: Chain): Chain => {
+    const left = rules.filter((rule) => !isBad(rule));
+    const isOpen = name === "KUBE-IPVS-FILTER" && left.length < rules.length;
+    return { name, rules: isOpen ? left.filter((rule) => !rule.includes("-j REJECT")) : left };
+  };
+  return { nat: wish.nat.map(strip), filter: wish.filter.map(strip) };
+}

@@ -33,6 +33,11 @@ export class SetWriter {
     this.#family = family;
   }
 
+  /** What the kernel calls the sets of our names that are something else. */
+  get conflicts(): ReadonlySet<string> {
+    return new Set([...this.#conflicts].map((set) => this.#name(set)));
+  }
+
   /** Whether the changes fit into the sets as they are; they must be compared anew otherwise. */
   fits(changes: readonly EntryChange[]): boolean {
     return changes.every(({ set, add, remove }) => {

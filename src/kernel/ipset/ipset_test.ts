@@ -106,3 +106,14 @@ Deno.test("ipsetTool() removes what a killed run left of a growing set", async (
   await ipsetTool(run).restore("create KUBE-GROWING hash:ip\n");
   deepStrictEqual(seen, ["restore -exist", "destroy KUBE-GROWING", "restore -exist"]);
 });
+
+Deno.test("parseSave() takes a set that holds less than a plain one for another type", () => {
+  const text = "create a bitmap:port range 0-1024\ncreate b bitmap:port range 0-65535\n" +
+    "create c hash:ip family inet maxelem 65536 netmask 24 timeout 9\n";
+  const types = [...parseSave(text, () => true).values()].map(({ type }) => type);
+  deepStrictEqual(types, [
+    "bitmap:port range 0-1024",
+    "bitmap:port",
+    "hash:ip netmask 24 timeout 9",
+  ]);
+});

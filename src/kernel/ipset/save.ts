@@ -43,8 +43,18 @@ function parseHeader(
   const maxElements = valueOf("maxelem");
   return {
     name,
-    type,
+    type: [type, ...limits(options)].join(" "),
     family: family === undefined ? undefined : family === "inet6" ? "IPv6" : "IPv4",
     maxElements: maxElements === undefined ? Infinity : Number(maxElements),
   };
+}
+
+/** Options that keep a set from holding what a plain one holds, so that it counts as another type. */
+function limits(options: readonly string[]): readonly string[] {
+  return options.flatMap((option, i) => {
+    const value = options[i + 1];
+    const isLimit = option === "netmask" || option === "timeout" ||
+      (option === "range" && value !== "0-65535");
+    return isLimit ? [`${option} ${value}`] : [];
+  });
 }
