@@ -1,6 +1,7 @@
 import { deepStrictEqual, rejects, strictEqual } from "node:assert/strict";
 import { ExecError } from "../../kernel/exec/run.ts";
 import { plainVirtualServer } from "../../kernel/ipvs/values.ts";
+import { NetlinkError } from "../../kernel/netlink/errors.ts";
 import { parseCidr, parseIp } from "../../model/ip.ts";
 import { removalEdits } from "./cleanup.ts";
 import { config, Stage, web } from "../../../test/support/ipvs_stage.ts";
@@ -44,6 +45,22 @@ Deno.test("open() refuses a scheduler that the kernel does not have, and says ho
   const stage = new Stage();
   await rejects(stage.start({ scheduler: "fo" }), /"fo": .*modprobe ip_vs_fo/);
   strictEqual(stage.ipvs.servers.size, 0);
+});
+
+Deno.test("open() refuses a scheduler whose name is too long for the kernel", async () => {
+  const stage = new Stage();
+  const scheduler = "averyveryveryverylongname";
+  const error = new NetlinkError("add virtual server", { errno: 22 });
+  stage.ipvs.apply = () => ({ bytesSent: 0, complete: true, failures: [{ index: 1, error }] });
+  await rejects(stage.start({ scheduler }), /Cannot use IPVS scheduler "averyvery/);
+});
+
+Deno.test("open() says which module is missing when the tool asks for its version", async () => {
+  const stage = new Stage();
+  const stderr = "ipset v7.17: Cannot open session to kernel.";
+  stage.ipset.version = () =>
+    Promise.reject(new ExecError("ipset version", { failure: "exit", stderr }));
+  await rejects(stage.start(), /modprobe ip_set/);
 });
 
 Deno.test("open() refuses an ipset that is too old", async () => {

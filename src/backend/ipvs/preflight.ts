@@ -24,11 +24,11 @@ export function schedulerOf({ ipvs }: KubeProxyConfiguration): string {
 
 /** Throws an Error when the tool is missing or too old, or the kernel has no sets. */
 export async function checkIpset(ipset: Ipset): Promise<void> {
-  const version = await ipset.version();
-  if (Number(version.split(".")[0]) < 6) {
-    throw new Error(`Cannot use ipvs mode: ipset ${version} is too old, 6.0 or later is needed`);
-  }
   try {
+    const version = await ipset.version(); // it asks the kernel too
+    if (Number(version.split(".")[0]) < 6) {
+      throw new Error(`Cannot use ipvs mode: ipset ${version} is too old, 6.0 or later is needed`);
+    }
     await ipset.save("KUBE-");
   } catch (cause) {
     if (!(cause instanceof ExecError)) throw cause;
@@ -38,6 +38,9 @@ export async function checkIpset(ipset: Ipset): Promise<void> {
     });
   }
 }
+
+/** IP_VS_SCHEDNAME_MAXLEN without the end of the string; longer names are an invalid argument. */
+const MAX_SCHEDULER_LENGTH = 15;
 
 /** A virtual server nobody has: TEST-NET-2. */
 const PROBE: VirtualServerAddress = { ip: parseIp("198.51.100.0"), protocol: "TCP", port: 20_000 };
@@ -50,7 +53,7 @@ export function checkScheduler(ipvs: Ipvs, scheduler: string): void {
   const { failures } = ipvs.apply([remove, add, remove]);
   const error = failures.find(({ index }) => index === 1)?.error;
   if (error === undefined) return;
-  if (!isNotFound(error)) throw error;
+  if (!isNotFound(error) && scheduler.length <= MAX_SCHEDULER_LENGTH) throw error;
   throw new Error(
     `Cannot use IPVS scheduler ${JSON.stringify(scheduler)}: the kernel does not have it; ` +
       `load it with "modprobe ip_vs_${scheduler}" (a module of the kernel's package) ` +
