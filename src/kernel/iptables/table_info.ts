@@ -25,8 +25,11 @@ const DOMAINS: Readonly<Record<IpFamily, { readonly domain: number; readonly lev
 
 /** Reads a fingerprint of the tables of one family; any text that differs means a change. */
 export interface TableInfo extends Disposable {
-  /** Throws a NetlinkError when the kernel has no such table. */
-  read(tables: readonly string[]): string;
+  /**
+   * Undefined as long as nobody made the kernel load ip_tables, so that nobody has rules. Throws a
+   * NetlinkError when the kernel has no such table.
+   */
+  read(tables: readonly string[]): string | undefined;
 }
 
 /** Opens the legacy interface of one family. Throws a NetlinkError when there is none. */
@@ -44,7 +47,14 @@ export function openTableInfo(family: IpFamily): TableInfo {
     return info.subarray(NAME_BYTES).toHex();
   };
   return {
-    read: (tables) => tables.map(readOne).join(" "),
+    read(tables) {
+      try {
+        return tables.map(readOne).join(" ");
+      } catch (error) {
+        if (error instanceof NetlinkError && error.code === "ENOPROTOOPT") return undefined;
+        throw error;
+      }
+    },
     [Symbol.dispose]() {
       library.close(fd);
     },
