@@ -188,6 +188,19 @@ Deno.test("virtual servers of others go, unless excludeCIDRs names them (IPVS-23
   }
 });
 
+Deno.test("a virtual server of ours in excludeCIDRs outlives its Service (IPVS-23)", async () => {
+  const stage = new Stage();
+  await stage.start({ excludeCidrs: [parseCidr("172.30.0.0/16")] });
+  stage.put("web", { endpoints: [A] });
+  await stage.sync();
+  stage.remove("web");
+  await stage.sync();
+  deepStrictEqual([...stage.ipvs.servers.keys()], [VIP]);
+  stage.put("web", { endpoints: [A, B] });
+  await stage.sync();
+  strictEqual(stage.ipvs.servers.size, 1);
+});
+
 Deno.test("a virtual server of others that appears is removed with the next change", async () => {
   const stage = new Stage();
   stage.put("web", { endpoints: [A] });

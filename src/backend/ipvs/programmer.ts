@@ -10,7 +10,7 @@
 import type { Ipvs } from "../../kernel/ipvs/ipvs.ts";
 import type { Links } from "../../kernel/link/link.ts";
 import { isNotFound } from "../../kernel/netlink/errors.ts";
-import type { Cidr, IpAddress, IpFamily } from "../../model/ip.ts";
+import { type Cidr, containsIp, type IpAddress, type IpFamily } from "../../model/ip.ts";
 import { diffStates, diffWishes, type IpvsChanges, type OwnedChange } from "./diff.ts";
 import { Drains } from "./drains.ts";
 import { observeServers } from "./observe.ts";
@@ -143,7 +143,7 @@ export class Programmer {
   ): Promise<boolean> {
     const { addresses: { add, remove }, removals, additions, updates, retired } = changes;
     this.#changeAddresses({ add: [], remove }, tally);
-    this.#apply(removals, { tally, outcome });
+    this.#apply(removals.filter((removal) => this.#mayRemove(removal)), { tally, outcome });
     const isReady = await tally.attempt(writeSets) && await tally.attempt(writeRules);
     // Without its sets and rules a new service would be reachable unmasqueraded.
     this.#apply(isReady ? [...additions, ...updates] : updates, { tally, outcome });
@@ -151,6 +151,12 @@ export class Programmer {
     this.#drains.add(retired);
     this.#deleteIdle({ tally, outcome });
     return tally.failures.length === 0;
+  }
+
+  /** Nothing in excludeCIDRs is ever removed, also what we made there ourselves (IPVS-23). */
+  #mayRemove({ change }: OwnedChange): boolean {
+    if (change.kind !== "delete-virtual-server") return true;
+    return !this.#options.excludeCidrs.some((cidr) => containsIp(cidr, change.address.ip));
   }
 
   #apply(
