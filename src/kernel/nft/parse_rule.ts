@@ -102,10 +102,18 @@ interface RightSide {
 function parseAddressMatch(left: unknown, { right, not }: RightSide): Statement | undefined {
   const field = at(left, "payload", "field");
   if (field !== "saddr" && field !== "daddr") return undefined;
-  const of = (asArray(at(right, "set")) ?? [right]).map(parseNetworks);
+  const set = asArray(at(right, "set"));
+  const of = (set ?? [right]).map(parseNetworks);
   if (of.some((cidrs) => cidrs === undefined)) return undefined;
   const networks = of.flatMap((cidrs) => cidrs ?? []);
-  return { kind: "address", side: field, ...(not && { not }), of: networks };
+  // Neighbours come back as one network, still in a set; one alone would be no set.
+  const isMerged = set !== undefined && networks.length === 1;
+  return {
+    kind: "address",
+    side: field,
+    ...(not && { not }),
+    of: isMerged ? [...networks, ...networks] : networks,
+  };
 }
 
 function parseMetaMatch(left: unknown, { right, not }: RightSide): Statement | undefined {
