@@ -130,8 +130,9 @@ async function showTable(
     cluster.hasIpv6 || !needsIpv6
   );
   // Silence takes its time: those lines wait while the others are asked.
-  const slow = checks.filter(isSlow).map((check) => [check, run(cluster, check)] as const);
-  const early = new Map(slow);
+  const early = new Map(checks.filter(isSlow).map((check) => [check, run(cluster, check)]));
+  // An interrupt ends those who answer before anybody waits for these.
+  for (const answer of early.values()) answer.catch(() => {});
   const rights: boolean[] = [];
   for (const check of checks) {
     screen.busy(`${check.title} from ${check.from}`);
