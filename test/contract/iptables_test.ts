@@ -207,7 +207,7 @@ function testLock(): void {
   Deno.test("legacy: a busy lock is an error of its own", async () => {
     const iptables = await openIptables("IPv4", { run: toolsOf("legacy") });
     const holder = new Deno.Command("flock", {
-      args: ["/run/xtables.lock", "sleep", "20"],
+      args: ["--no-fork", "/run/xtables.lock", "sleep", "20"],
       stdin: "null",
     }).spawn();
     try {
