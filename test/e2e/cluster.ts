@@ -31,6 +31,8 @@ export const MODE = Deno.env.get("VIPD_MODE") ?? "iptables";
 export interface RestartOptions {
   /** Default: that of the cluster. */
   readonly env?: Readonly<Record<string, string>>;
+  /** Replaces fields of the configuration, from now on. */
+  readonly config?: object;
   /** False: not ready yet when the promise resolves. Default true. */
   readonly waits?: boolean;
 }
@@ -81,11 +83,13 @@ export class Cluster implements AsyncDisposable {
   /** For logs and shims. */
   readonly directory: string;
   readonly #parts: Parts;
+  #config: object;
   #vipd: Vipd | undefined;
   #owned: AsyncDisposableStack | undefined;
 
   constructor(parts: Parts) {
     this.#parts = parts;
+    this.#config = parts.config;
     this.network = parts.network;
     this.server = parts.server;
     this.directory = parts.directory;
@@ -100,10 +104,11 @@ export class Cluster implements AsyncDisposable {
   /** Ends vipd by a signal, starts it again, waits until it is ready. */
   async restart(
     signal: "SIGTERM" | "SIGKILL",
-    { env = this.#parts.env, waits = true }: RestartOptions = {},
+    { env = this.#parts.env, config: changes = {}, waits = true }: RestartOptions = {},
   ): Promise<void> {
     await this.#vipd?.end(signal);
-    const { network, directory, config } = this.#parts;
+    const { network, directory } = this.#parts;
+    const config = this.#config = { ...this.#config, ...changes };
     const args = ["-v=2"];
     this.#vipd = await Vipd.start({ network, namespace: "node", directory, args, env, config });
     if (waits) await this.ready();

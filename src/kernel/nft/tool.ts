@@ -22,6 +22,12 @@ const TIMEOUT_MS = 60_000;
 /** How long after the last line of a commit its own transaction has returned for sure. */
 const SETTLE_MS = 500;
 
+/**
+ * What nft 1.0.6 says of elements after somebody flushed the table they are in: it has forgotten
+ * all sets, and only a new one knows them again.
+ */
+const BLIND = "W: Received event for an unknown ";
+
 /** A monitor that ends at once must not be started in a tight loop. */
 const MONITOR_PAUSE_MS = 1_000;
 
@@ -93,18 +99,24 @@ export class NftTool implements Nft {
       if (what !== undefined) onChange(what);
     };
     const timer = setInterval(settle, SETTLE_MS);
+    let comeback: ReturnType<typeof setTimeout> | undefined;
     try {
       while (!signal.aborted) {
+        const lost = new AbortController();
         await readMonitor(this.#monitor, {
-          onLine: (line) => generations.note(line),
-          signal,
+          onLine: (line) => line.startsWith(BLIND) ? lost.abort() : generations.note(line),
+          signal: AbortSignal.any([signal, lost.signal]),
         });
         if (signal.aborted) break;
-        onChange("nft monitor ended");
+        onChange(lost.signal.aborted ? "nft monitor lost sight of the table" : "nft monitor ended");
         await pause(MONITOR_PAUSE_MS, signal);
+        // What happened while none listened nobody has told of.
+        clearTimeout(comeback);
+        comeback = setTimeout(() => onChange("nft monitor was away"), SETTLE_MS);
       }
     } finally {
       clearInterval(timer);
+      clearTimeout(comeback);
       this.#generations.delete(keyOf(table));
     }
   }
@@ -145,14 +157,21 @@ async function readMonitor(
     args,
     stdin: "null",
     stdout: "piped",
-    stderr: "null",
+    stderr: "piped",
     signal,
   }).spawn();
+  await Promise.all([readLines(child.stdout, onLine), readLines(child.stderr, onLine)]);
+  await child.status;
+}
+
+async function readLines(
+  stream: ReadableStream<Uint8Array<ArrayBuffer>>,
+  onLine: (line: string) => void,
+): Promise<void> {
   let rest = "";
-  for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
+  for await (const text of stream.pipeThrough(new TextDecoderStream())) {
     const lines = (rest + text).split("\n");
     rest = lines.pop() ?? "";
     lines.forEach(onLine);
   }
-  await child.status;
 }
