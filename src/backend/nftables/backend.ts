@@ -139,9 +139,16 @@ export class NftablesBackend implements Backend {
   }
 
   async #remove(strays: Part, program: Program): Promise<void> {
-    const change = { key: FOUND, was: strays, wish: NO_PART };
-    const { staleChains } = await program.write([change], "isolate");
+    const change = (was: Part): PartChange => ({ key: FOUND, was, wish: NO_PART });
+    const { sets, ...others } = strays;
+    // A rule of somebody else may keep a set from going, and must not keep anything else.
+    const changes = [{ ...others, sets: [] }, ...sets.map((set) => ({ ...NO_PART, sets: [set] }))];
+    const { refused, staleChains } = await program.write(changes.map(change), "isolate");
     this.#staleChains.add(staleChains);
+    const { family, log } = this.#options;
+    for (const { error } of refused) {
+      log.warn("Cannot remove what is not wanted", { family, error });
+    }
   }
 
   async #finish(

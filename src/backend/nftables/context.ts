@@ -62,6 +62,15 @@ export function localTraffic(
     case "bridge":
       return { kind: "iifname", ...negation, name: traffic.interfaceName };
     case "prefix":
-      return { kind: "iifname", ...negation, name: traffic.interfacePrefix, prefix: true };
+      return { kind: "iifname", ...negation, ...interfacesNamed(traffic.interfacePrefix) };
   }
+}
+
+/** IFNAMSIZ, without the NUL. */
+const MAX_INTERFACE_BYTES = 15;
+
+/** No name is longer than a prefix of 15 bytes, and nft has no room for a `*` behind it. */
+function interfacesNamed(prefix: string): { readonly name: string; readonly prefix?: true } {
+  const isWhole = new TextEncoder().encode(prefix).length >= MAX_INTERFACE_BYTES;
+  return isWhole ? { name: prefix } : { name: prefix, prefix: true };
 }
