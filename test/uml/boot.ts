@@ -93,17 +93,28 @@ async function runKernel(job: string, options: UmlOptions): Promise<UmlResult> {
   }
 }
 
-/** A run that was killed leaves helper processes of its kernel, and its directory. */
+/**
+ * A run that was killed leaves helper processes of its kernel, and its directory. Several kernels
+ * that boot at once find the same leftovers: whoever comes second has nothing to do.
+ */
 async function removeLeftovers(): Promise<void> {
   for await (const { name } of Deno.readDir("/tmp")) {
     const pid = name.startsWith(JOB_PREFIX) ? name.slice(JOB_PREFIX.length).split("-")[0] : "";
     if (pid === undefined || pid === "" || isThere(`/proc/${pid}`)) continue;
     for await (const { name: other } of Deno.readDir("/proc")) {
       if (/^\d+$/.test(other) && commandLine(other).includes(`uml_dir=/tmp/${name}`)) {
-        Deno.kill(Number(other), "SIGKILL");
+        await unlessGone(() => Deno.kill(Number(other), "SIGKILL"));
       }
     }
-    await Deno.remove(join("/tmp", name), { recursive: true });
+    await unlessGone(() => Deno.remove(join("/tmp", name), { recursive: true }));
+  }
+}
+
+async function unlessGone(action: () => void | Promise<void>): Promise<void> {
+  try {
+    await action();
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
 }
 
