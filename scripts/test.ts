@@ -31,10 +31,12 @@ const RUN = ["run", "-A", "--no-check"];
 const TEST = ["test", "-A", "--no-check"];
 const CONFORMANCE = [...RUN, "test/conformance/run.ts", "--mode"];
 const E2E = [...RUN, "test/e2e/run.ts", "--mode"];
+const DEMO = [...RUN, "scripts/demo/main.ts", "--mode"];
 
 /** A case of every kind for the executable: start, changes, restart, cleanup. */
 const SLICE = ["clusterip", "dual-stack", "endpoint-churn", "nodeport", "restart", "cleanup"]
   .flatMap((name) => ["--case", name]);
+const EXECUTABLE = { VIPD: "dist/vipd" };
 
 const SUITES: readonly Suite[] = [
   { name: "house", args: [...RUN, "scripts/ok.ts"] },
@@ -55,15 +57,24 @@ const SUITES: readonly Suite[] = [
   {
     name: "executable-iptables",
     args: [...CONFORMANCE, "iptables", ...SLICE],
-    env: { VIPD: "dist/vipd" },
+    env: EXECUTABLE,
   },
   {
     name: "executable-nftables",
     args: [...CONFORMANCE, "nftables", ...SLICE],
-    env: { VIPD: "dist/vipd" },
+    env: EXECUTABLE,
   },
+  { name: "demo-iptables", args: [...DEMO, "iptables"], env: EXECUTABLE },
+  { name: "demo-nftables", args: [...DEMO, "nftables"], env: EXECUTABLE },
   { name: "conformance-ipvs", args: [...CONFORMANCE, "ipvs"], isUml: true },
   { name: "e2e-ipvs", args: [...E2E, "ipvs"], isUml: true },
+  {
+    name: "executable-ipvs",
+    args: [...CONFORMANCE, "ipvs", ...SLICE],
+    env: EXECUTABLE,
+    isUml: true,
+  },
+  { name: "demo-ipvs", args: [...DEMO, "ipvs"], env: EXECUTABLE, isUml: true },
   { name: "uml", args: [...TEST, "test/uml"], isUml: true },
 ];
 
@@ -173,7 +184,7 @@ function progressOf({ name }: Suite): (line: string) => void {
   };
 }
 
-/** Sums what `deno test`, the conformance runner and `ok` say; a suite without tests has failed. */
+/** Sums what `deno test`, the conformance runner, `ok` and the demo say; no tests is a failure. */
 function countTests(output: string, code: number): { passed: number; failed: number } {
   const summaries = [
     ...output.matchAll(/^(?:ok|FAILED) \| (\d+) passed[^|]*\| (\d+) failed/gm),
@@ -184,6 +195,10 @@ function countTests(output: string, code: number): { passed: number; failed: num
   for (const [, good, bad] of summaries) {
     passed += Number(good);
     failed += Number(bad);
+  }
+  for (const [, good, all] of output.matchAll(/^(\d+) of (\d+) as expected/gm)) {
+    passed += Number(good);
+    failed += Number(all) - Number(good);
   }
   const isBad = code !== 0 || passed === 0;
   return { passed, failed: isBad ? Math.max(failed, 1) : failed };
