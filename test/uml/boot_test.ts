@@ -1,4 +1,4 @@
-import { equal, match, ok } from "node:assert/strict";
+import { deepStrictEqual, equal, match, ok, rejects } from "node:assert/strict";
 import { bootUml } from "./boot.ts";
 
 Deno.test("bootUml() has what the tests in it need, and tells how the script ended", async () => {
@@ -37,4 +37,14 @@ Deno.test("bootUml() ends a script that hangs", async () => {
 Deno.test("bootUml() tells when the kernel died", async () => {
   const { code } = await bootUml({ script: "echo o >/proc/sysrq-trigger; sleep 9" });
   equal(code, 125);
+});
+
+Deno.test("bootUml() removes what a killed run left, once, when several boot", async () => {
+  const gone = new Deno.Command("true").spawn();
+  await gone.status;
+  const left = `/tmp/vipd-uml-${gone.pid}-left`;
+  await Deno.mkdir(`${left}/deep`, { recursive: true });
+  const results = await Promise.all([1, 2, 3].map(() => bootUml({ script: "exit 3" })));
+  deepStrictEqual(results.map(({ code }) => code), [3, 3, 3]);
+  await rejects(Deno.stat(left), Deno.errors.NotFound);
 });
