@@ -34,7 +34,7 @@ import { watchTables } from "./watch.ts";
 
 /** What the mode needs of the host; tests bring their own. */
 export interface Host {
-  openIptables(family: IpFamily): Promise<Iptables>;
+  openIptables(family: IpFamily, log: Logger): Promise<Iptables>;
   openMonitor(iptables: Iptables): TableMonitor;
   /** Makes a named counter. Throws when the kernel has none. */
   ensureCounter(name: string): void;
@@ -53,7 +53,7 @@ const CHEAP_RULES = 15_000;
 
 /** Iptables mode on this host. */
 export const IPTABLES: Mode = iptablesMode({
-  openIptables: (family) => openIptables(family),
+  openIptables: (family, log) => openIptables(family, { log }),
   openMonitor: openTableMonitor,
   ensureCounter(name) {
     using nfacct = openNfacct();
@@ -219,7 +219,7 @@ function withoutCounters(facts: BackendFacts): BackendFacts {
 
 async function openBackend(host: Host, options: BackendOptions): Promise<Backend> {
   const { family, config, log } = options;
-  const iptables = await host.openIptables(family);
+  const iptables = await host.openIptables(family, log);
   const localhostNodePorts = wantsLocalhostNodePorts(family, config);
   // Fatal if it fails: node ports would be announced on addresses where they do not answer.
   if (localhostNodePorts) host.sysctls.ensure("net/ipv4/conf/all/route_localnet", "1");
@@ -262,7 +262,7 @@ async function cleanup(
 ): Promise<readonly Error[]> {
   const errors: Error[] = [];
   for (const family of IP_FAMILIES) {
-    const open = () => host.openIptables(family);
+    const open = () => host.openIptables(family, log);
     errors.push(...await cleanupFamily(open, { family, log, spares }));
   }
   return errors;

@@ -48,7 +48,7 @@ const CHEAP_SERVICES = 500;
 
 /** Ipvs mode on this host. */
 export const IPVS: Mode = ipvsMode({
-  openIptables: (family) => openIptables(family),
+  openIptables: (family, log) => openIptables(family, { log }),
   openMonitor: openTableMonitor,
   openIpvs,
   openLinks,
@@ -188,7 +188,7 @@ class IpvsBackend implements Backend {
 async function openBackend(host: IpvsHost, options: BackendOptions): Promise<Backend> {
   const { family, config, log } = options;
   await checkIpset(host.ipset);
-  const iptables = await host.openIptables(family);
+  const iptables = await host.openIptables(family, log);
   using stack = new DisposableStack();
   const ipvs = stack.use(host.openIpvs());
   const links = stack.use(host.openLinks());

@@ -21,6 +21,7 @@ import {
   type IpAddress,
   type IpFamily,
 } from "../../model/ip.ts";
+import type { Logger } from "../../log.ts";
 import type { CleanupOptions, LeftoverOptions } from "../contract.ts";
 import { DEVICE, type IpvsHost } from "./host.ts";
 import { JUMPS } from "./jumps.ts";
@@ -46,25 +47,26 @@ const CHAINS: Readonly<Record<"nat" | "filter", Readonly<Record<"own" | "shared"
 /** Removes everything of both families. Returns what went wrong. */
 export async function cleanup(
   host: IpvsHost,
-  { config }: CleanupOptions,
+  { config, log }: CleanupOptions,
 ): Promise<readonly Error[]> {
-  return await remove(host, { excludeCidrs: config.ipvs.excludeCidrs, spares: "nothing" });
+  return await remove(host, { excludeCidrs: config.ipvs.excludeCidrs, spares: "nothing", log });
 }
 
 /** Removes what another mode does not use. Returns what went wrong. */
 export async function removeLeftovers(
   host: IpvsHost,
-  { config, active }: LeftoverOptions,
+  { config, active, log }: LeftoverOptions,
 ): Promise<readonly Error[]> {
   if (active === "ipvs") return [];
   const spares = active === "iptables" ? "shared chains" : "nothing";
-  return await remove(host, { excludeCidrs: config.ipvs.excludeCidrs, spares });
+  return await remove(host, { excludeCidrs: config.ipvs.excludeCidrs, spares, log });
 }
 
 /** What a cleanup leaves in place. */
 export interface Scope {
   readonly excludeCidrs: readonly Cidr[];
   readonly spares: "nothing" | "shared chains";
+  readonly log: Logger;
 }
 
 async function remove(host: IpvsHost, scope: Scope): Promise<readonly Error[]> {
@@ -176,11 +178,11 @@ function ownership(
 /** Jumps first: a chain that something jumps to cannot be deleted. */
 async function removeRules(
   host: IpvsHost,
-  { family, spares }: { family: IpFamily; spares: Scope["spares"] },
+  { family, spares, log }: { family: IpFamily } & Pick<Scope, "spares" | "log">,
 ): Promise<void> {
   let iptables: Iptables;
   try {
-    iptables = await host.openIptables(family);
+    iptables = await host.openIptables(family, log);
   } catch (error) {
     if (isMissingTool(error)) return;
     throw error;

@@ -10,11 +10,12 @@ import type { TableMonitor } from "../../kernel/iptables/monitor.ts";
 import type { Ipvs } from "../../kernel/ipvs/ipvs.ts";
 import type { Links } from "../../kernel/link/link.ts";
 import type { Sysctls } from "../../kernel/procfs/sysctl.ts";
+import type { Logger } from "../../log.ts";
 import type { IpFamily } from "../../model/ip.ts";
 
 /** The doors to the kernel. Opening throws an Error that says what is missing. */
 export interface IpvsHost {
-  openIptables(family: IpFamily): Promise<Iptables>;
+  openIptables(family: IpFamily, log: Logger): Promise<Iptables>;
   openMonitor(iptables: Iptables): TableMonitor;
   openIpvs(): Ipvs;
   openLinks(): Links;
