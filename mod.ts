@@ -7,6 +7,7 @@
  * const config = parseConfiguration("");
  * const ipv4 = plan(objects, { config, nodeName: "node-a", family: "IPv4" });
  * const text = render(ipv4, { config });
+ * const less = diff(ipv4, { config, observed: whatIptablesSavePrinted });
  * ```
  *
  * @module
@@ -20,6 +21,8 @@ import { completeConfiguration } from "./src/config/complete.ts";
 import { parseConfigDocument } from "./src/config/document.ts";
 import { plannerOptions } from "./src/config/planner_options.ts";
 import type { KubeProxyConfiguration } from "./src/config/types.ts";
+import type { Tables } from "./src/kernel/iptables/ruleset.ts";
+import { parseSave } from "./src/kernel/iptables/save.ts";
 import { decodeManifest } from "./src/kube/manifest.ts";
 import { Store } from "./src/kube/store.ts";
 import type { IpFamily } from "./src/model/ip.ts";
@@ -83,6 +86,12 @@ export interface RenderOptions {
   readonly config: KubeProxyConfiguration;
 }
 
+/** What a difference is made from. */
+export interface DiffOptions extends RenderOptions {
+  /** What `iptables-save` (`ip6tables-save` for IPv6) prints: all tables of the family. */
+  readonly observed: string;
+}
+
 /**
  * Reads a KubeProxyConfiguration (YAML or JSON); "" stands for the defaults. Unknown fields are
  * left out.
@@ -121,6 +130,25 @@ export function plan(snapshot: Snapshot, options: PlanOptions): Plan {
  * @throws {TypeError} when the configuration asks for another mode.
  */
 export function render(plan: Plan, { config }: RenderOptions): string {
+  return restoreInput(plan, { config, observed: new Map() });
+}
+
+/**
+ * The input of `iptables-restore --noflush` that brings a kernel with the rules in `observed` to
+ * the plan: chains that differ, and the removal of service chains that nobody wants. "" when
+ * nothing differs. Rules of others stay as they are.
+ *
+ * @throws {TypeError} when the configuration asks for another mode.
+ * @throws {SyntaxError} at a line of `observed` that iptables-save does not print.
+ */
+export function diff(plan: Plan, { config, observed }: DiffOptions): string {
+  return restoreInput(plan, { config, observed: parseSave(observed) });
+}
+
+function restoreInput(
+  plan: Plan,
+  { config, observed }: { config: KubeProxyConfiguration; observed: Tables },
+): string {
   if (config.mode !== "iptables") throw new TypeError(`Cannot render mode ${config.mode} as text`);
   const facts = {
     family: plan.family,
@@ -134,6 +162,6 @@ export function render(plan: Plan, { config }: RenderOptions): string {
     localhostNodePorts: wantsLocalhostNodePorts(plan.family, config),
   };
   const ruleset = renderRuleset(plan, { facts, previous: undefined });
-  const changes = diffObserved(new Map(), ruleset);
+  const changes = diffObserved(observed, ruleset);
   return [...restoresOf(changes, { maxLines: Infinity })].map(({ text }) => text).join("");
 }
