@@ -15,7 +15,7 @@ interface Step {
   readonly run: () => Promise<Outcome>;
 }
 
-const UNIT_TESTS = ["src", "scripts", "test/fuzz"];
+const UNIT_TESTS = ["mod_test.ts", "src", "scripts", "test/fuzz"];
 
 const STEPS: readonly Step[] = [
   { name: "fmt", run: () => deno("fmt", "--check") },
