@@ -1,6 +1,6 @@
 /**
- * The npm package of the library: packed, installed into a fresh project, and used from Node and
- * Deno. Needs node 20 or newer, npm and its registry.
+ * The npm package of the library: packed, installed into a fresh project, used from Node and Deno,
+ * and type-checked from there with all that is strict. Needs node 20 or newer, npm and its registry.
  *
  *     deno test -A test/packaging/npm_test.ts
  *
@@ -37,11 +37,60 @@ const objects = parseObjects(manifest, { nodeName: "here" });
 console.log(render(plan(objects, { config, nodeName: "here", family: "IPv4" }), { config }));
 `;
 
+/** A project that names everything the library exports; what must not pass is said to. */
+const TYPED_PROGRAM = `
+import {
+  ConfigError, diff, ManifestError, parseCidr, parseConfiguration, parseIp, parseObjects, plan, render,
+} from "@vipd/vipd";
+import type {
+  Cidr, ClientConnectionConfig, ConfigProblem, ConntrackConfig, DetectLocalMode, DiffOptions,
+  Endpoint, EndpointSlice, HostAddress, IpAddress, IpFamily, IptablesConfig, IpvsConfig,
+  KubeProxyConfiguration, LocalTraffic, NamespacedName, NftablesConfig, NodeFacts, NodeObject,
+  NodePortAddresses, Note, Plan, PlanOptions, Protocol, ProxyMode, RenderOptions, Scope, Service,
+  ServiceCidr, ServicePlan, ServicePort, ServicePortName, ServicePortSpec, SliceEndpoint, SlicePort,
+  Snapshot, TrafficPolicy, Verdict,
+} from "@vipd/vipd";
+
+type Parts = [
+  Cidr, ClientConnectionConfig, ConntrackConfig, DetectLocalMode, Endpoint, EndpointSlice, IpFamily,
+  IptablesConfig, IpvsConfig, LocalTraffic, NamespacedName, NftablesConfig, NodeFacts, NodeObject,
+  NodePortAddresses, Note, Protocol, ProxyMode, RenderOptions, Scope, Service, ServiceCidr,
+  ServicePort, ServicePortName, ServicePortSpec, SliceEndpoint, SlicePort, TrafficPolicy, Verdict,
+];
+export type IsAny<T> = 0 extends 1 & T ? true : false;
+// A type that is lost in packing would be any, and any takes everything.
+const known: { [K in keyof Parts]: IsAny<Parts[K]> } extends { [K in keyof Parts]: false } ? 1 : 2 = 1;
+
+const address: IpAddress = parseIp("10.0.0.1");
+const hostAddresses: readonly HostAddress[] = [];
+const config: KubeProxyConfiguration = parseConfiguration("");
+const objects: Snapshot = parseObjects("", { nodeName: "here" });
+const options: PlanOptions = { config, nodeName: "here", family: "IPv4", hostAddresses };
+const made: Plan = plan(objects, options);
+const services: readonly ServicePlan[] = [...made.services.values()];
+const less: DiffOptions = { config, observed: render(made, { config }) };
+const text: string = diff(made, less);
+export function problemsOf(error: unknown): readonly ConfigProblem[] | number {
+  if (error instanceof ConfigError) return error.problems;
+  return error instanceof ManifestError ? error.line : 0;
+}
+// @ts-expect-error There is no such family.
+plan(objects, { ...options, family: "IPv5" });
+// @ts-expect-error What was planned does not change.
+made.services = new Map();
+export const all = [address, known, parseCidr("10.0.0.0/8"), services, text];
+`;
+
+const TSC = [
+  ...["npx", "tsc", "--noEmit", "--strict", "--exactOptionalPropertyTypes"],
+  ...["--noUncheckedIndexedAccess", "--skipLibCheck", "false", "--target", "es2022"],
+];
+
 Deno.test("the packed library renders a manifest under Node and Deno", async (t) => {
   const project = await Deno.makeTempDir({ prefix: "vipd-npm-" });
   const passes = async (...command: readonly string[]): Promise<string> => {
     const { code, stdout, stderr } = await ended(command, { cwd: project, timeoutMs: 120_000 });
-    assert.equal(code, 0, stderr);
+    assert.equal(code, 0, stdout + stderr);
     return stdout;
   };
   try {
@@ -66,6 +115,19 @@ Deno.test("the packed library renders a manifest under Node and Deno", async (t)
         await passes(Deno.execPath(), "run", "--no-prompt", "--allow-env", "main.js"),
         rule,
       );
+    });
+    await t.step("types for Node, old and new ways to find them", async () => {
+      await Deno.writeTextFile(`${project}/typed.ts`, TYPED_PROGRAM);
+      await passes("npm", "install", "--silent", "--no-audit", "--no-fund", "typescript@5");
+      for (
+        const [module, resolution] of [["nodenext", "nodenext"], ["esnext", "bundler"]] as const
+      ) {
+        const how = ["--module", module, "--moduleResolution", resolution];
+        await passes(...TSC, ...how, "typed.ts");
+      }
+    });
+    await t.step("types for Deno", async () => {
+      await passes(Deno.execPath(), "check", "typed.ts");
     });
     await t.step("nothing but the library is in it", async () => {
       const names = (await passes("tar", "-tzf", "vipd.tgz")).trim().split("\n");
