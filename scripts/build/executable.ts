@@ -27,8 +27,11 @@ export interface Parts {
 /** Nothing outside of the file is looked at: no configuration, lock file, cache or registry. */
 const HERMETIC = ["--quiet", "--no-remote", "--no-npm", "--no-config", "--no-lock"];
 
-/** Variables of the runtime that would look outside; the stub puts them before the user's. */
-const ENVIRONMENT = ["DENO_NO_UPDATE_CHECK=1", "DENO_DIR=/proc/none"];
+/** Where tools are when nobody says; then the variables of the runtime that would look outside. */
+const ENVIRONMENT = [
+  "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+  ...["DENO_NO_UPDATE_CHECK=1", "DENO_DIR=/proc/none"],
+] as const;
 
 /** The bytes of the executable. The same parts make the same bytes. */
 export function makeExecutable(parts: Parts): Uint8Array<ArrayBuffer> {

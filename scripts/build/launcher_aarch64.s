@@ -47,6 +47,20 @@ _start:
   str x14, [x15], #8
   subs w12, w12, #1
   b.ne 3b
+  // The first variable is a default: a PATH in the old environment, which starts here, wins.
+  mov w16, #0x4150        // "PATH"
+  movk w16, #0x4854, lsl #16
+4:
+  ldr x14, [x15], #8
+  cbz x14, 5f
+  ldr w17, [x14]
+  cmp w17, w16
+  b.ne 4b
+  ldrb w17, [x14, #4]
+  cmp w17, #0x3d          // "="
+  b.ne 4b
+  str x14, [x9]
+5:
   adr x15, _start
   // ld.so has told libc already where the environment is: correct it.
   ldrsw x14, environ

@@ -52,6 +52,18 @@ _start:
   add rdi, 8
   dec r10d
   jnz 2b
+  # The first variable is a default: a PATH in the old environment, which starts here, wins.
+3:
+  mov r11, [rdi]
+  test r11, r11
+  jz 4f
+  add rdi, 8
+  cmp dword ptr [r11], 0x48544150 # "PATH"
+  jne 3b
+  cmp byte ptr [r11+4], 0x3d      # "="
+  jne 3b
+  mov [r13], r11
+4:
   lea r11, [rip+_start]
   # ld.so has told libc already where the environment is: correct it.
   movsxd rax, dword ptr [rip+environ]
