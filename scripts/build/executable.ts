@@ -16,7 +16,7 @@ export interface Parts {
   /** The `deno` program of the machine it is for. */
   readonly runtime: Uint8Array;
   readonly program: Bundle;
-  /** The JavaScript of bootstrap.js. */
+  /** JavaScript that loads the program; see bootstrap.ts. */
   readonly bootstrap: string;
   /** `--allow-…` of the runtime. */
   readonly permissions: readonly string[];

@@ -11,6 +11,7 @@
 import { dirname } from "node:path";
 import { parseArgs } from "node:util";
 import { EXECUTABLE_PERMISSIONS } from "../vipd_permissions.ts";
+import { readBootstrap } from "./bootstrap.ts";
 import { type Bundle, bundle } from "./bundle.ts";
 import { canCompile, compile } from "./compile.ts";
 import { makeExecutable } from "./executable.ts";
@@ -61,7 +62,7 @@ async function writeLaunched(
   const executable = makeExecutable({
     runtime: await readRuntime(machine),
     program,
-    bootstrap: await Deno.readTextFile(new URL("bootstrap.js", import.meta.url)),
+    bootstrap: await readBootstrap("launched"),
     permissions: EXECUTABLE_PERMISSIONS,
     v8Flags: V8_FLAGS,
   });
