@@ -60,10 +60,15 @@ function stderrSink(format: LogFormat): Sink {
     try {
       for (let sent = 0; sent < bytes.length;) sent += Deno.stderr.writeSync(bytes.subarray(sent));
     } catch (error) {
-      // Nobody reads our log any more: no reason to stop forwarding traffic.
-      if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+      // Nobody reads our log any more, or its disk is full: no reason to stop forwarding traffic.
+      if (!isSystemError(error)) throw error;
     }
   };
+}
+
+/** What a system call refused: ENOSPC, EPIPE, EAGAIN, … */
+function isSystemError(error: unknown): boolean {
+  return error instanceof Error && "code" in error;
 }
 
 function parseRecord(record: LogRecord): LogEntry {
@@ -80,9 +85,15 @@ function parseRecord(record: LogRecord): LogEntry {
   };
 }
 
-/** `proxy/sync.ts:12` from the third frame that is not ours. */
+/** Frames of this file above the one that logs: `write`, and the method of the logger. */
+const OWN_FRAMES = 2;
+
+/**
+ * `proxy/sync.ts:12`; `vipd.js:12` in an executable, where everything is one file: whoever parses
+ * klog lines expects a place.
+ */
 function callerOf(stack: string | undefined): string {
-  const frame = stack?.split("\n").slice(1).find((line) => !line.includes("/log_sink.ts"));
-  const [, file = "", line = ""] = /([^/\s(]+\/[^/\s(]+):(\d+):\d+\)?$/.exec(frame ?? "") ?? [];
+  const frame = stack?.split("\n")[1 + OWN_FRAMES] ?? "";
+  const [, file = "", line = ""] = /((?:[^/\s(]+\/)?[^/\s(:]+):(\d+):\d+\)?$/.exec(frame) ?? [];
   return file && `${file}:${line}`;
 }
