@@ -29,7 +29,7 @@ export type Run = (
 ) => Promise<Output>;
 
 /** Why a command gave no result. */
-export type ExecFailure = "exit" | "not-found" | "timeout" | "signal";
+export type ExecFailure = "exit" | "not-found" | "not-allowed" | "timeout" | "signal";
 
 /** A tool that could not be started, hung, or ended with an error. */
 export class ExecError extends Error {
@@ -49,6 +49,7 @@ export class ExecError extends Error {
     const why = {
       exit: `exit status ${detail.code}`,
       "not-found": "not found",
+      "not-allowed": "it was not there when vipd started; start vipd again",
       timeout: "timed out",
       signal: "killed",
     };
@@ -99,6 +100,10 @@ function spawn(
   } catch (cause) {
     if (cause instanceof Deno.errors.NotFound) {
       throw new ExecError(shown, { failure: "not-found" }, { cause });
+    }
+    // Deno looks for the programs that may be started once, at its own start.
+    if (cause instanceof Deno.errors.NotCapable) {
+      throw new ExecError(shown, { failure: "not-allowed" }, { cause });
     }
     throw cause;
   }
