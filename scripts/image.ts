@@ -1,28 +1,24 @@
 /**
- * `deno task image [--variant nft|legacy]`: dist/image, an OCI image layout, and dist/image.tar of
- * it, from Debian's packages and dist/vipd; no container engine and no shell in it. The tools of
- * iptables are those of the variant, because a node's rules must be in one of them.
+ * `deno task image`: dist/image, an OCI image layout, and dist/image.tar of it, from Debian's
+ * packages and dist/vipd; no container engine and no shell in it. Both kinds of iptables are in it
+ * and none is called `iptables`: a node's rules must be in one of them, and vipd finds out which
+ * (src/kernel/iptables/variant.ts). Containerfile makes the same files.
  *
  * @module
  */
 
 import { createHash } from "node:crypto";
-import { parseArgs } from "node:util";
 import { gzipSync } from "node:zlib";
 import { VIPD_VERSION } from "../src/cli/version.ts";
-
-/** Debian's names for the two kinds of iptables. */
-export type Variant = "nft" | "legacy";
 
 const PACKAGES = ["iptables", "ipset", "nftables", "libnl-3-200", "libnl-genl-3-200", "kmod"];
 const RUNTIME = ["libc6", "libgcc-s1"];
 /** Packages that only serve installation, with maintainer scripts that never run here. */
 const LEFT_OUT = /^(debconf|dpkg|perl.*|netbase|debianutils|install-info)$/;
-const TOOLS = ["iptables", "iptables-save", "iptables-restore"];
 const PRUNED = ["usr/share", "etc/cron.d", "var", "usr/lib/systemd", "lib/systemd"];
 
 /** Fills an empty directory with the root of the image. */
-export async function makeRoot(root: string, variant: Variant): Promise<void> {
+export async function makeRoot(root: string): Promise<void> {
   const downloads = await Deno.makeTempDir({ prefix: "vipd-image-" });
   try {
     await Deno.chmod(downloads, 0o777);
@@ -34,11 +30,6 @@ export async function makeRoot(root: string, variant: Variant): Promise<void> {
     await Deno.remove(downloads, { recursive: true });
   }
   for (const path of PRUNED) await sh("rm", ["-rf", `${root}/${path}`]);
-  for (const tool of TOOLS) {
-    for (const name of [tool, tool.replace("ip", "ip6")]) {
-      await Deno.symlink(`xtables-${variant}-multi`, `${root}/usr/sbin/${name}`);
-    }
-  }
   for (const path of ["proc", "sys", "dev", "run", "tmp", "etc/vipd", "var/lib"]) {
     await Deno.mkdir(`${root}/${path}`, { recursive: true });
   }
@@ -121,13 +112,9 @@ async function sh(
 }
 
 if (import.meta.main) {
-  const { values } = parseArgs({
-    args: [...Deno.args],
-    options: { variant: { type: "string", default: "nft" } },
-  });
   const root = await Deno.makeTempDir({ prefix: "vipd-root-" });
   try {
-    await makeRoot(root, values.variant === "legacy" ? "legacy" : "nft");
+    await makeRoot(root);
     await sh("rm", ["-rf", "dist/image"]);
     const size = await writeLayout(root, "dist/image");
     await sh("tar", ["-cf", "dist/image.tar", "-C", "dist/image", "."]);
