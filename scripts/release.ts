@@ -1,7 +1,8 @@
 /**
- * `deno task release`: dist/release with everything that belongs to a release beside what
- * `build`, `package:deb`, `image` and `package:npm` made: checksums, a software bill of materials
- * (CycloneDX 1.6), licences, the section of the changelog.
+ * `deno task release`: dist/release with all that belongs to a release. What `build`, `package:deb`
+ * and `image` made is copied; the npm package, a software bill of materials (CycloneDX 1.6),
+ * licences, and the section of the changelog are made; SHA256SUMS is over all of them. The
+ * advisories of `deno audit` end it, where their service can be reached.
  *
  * The bill lists what is really in the program: the packages in the source map of dist/vipd.
  *
@@ -9,133 +10,82 @@
  */
 
 import { createHash } from "node:crypto";
-import { gunzipSync } from "node:zlib";
 import { VIPD_VERSION } from "../src/cli/version.ts";
-import { decodePayload } from "./build/payload.ts";
-import { RUNTIMES } from "./build/runtime.ts";
-
-/** A package in the program. */
-interface Component {
-  readonly name: string;
-  readonly version: string;
-  /** SPDX expression, as the package says. */
-  readonly license: string;
-  /** SHA-512 of its tarball in hex; undefined: not in the lock file. */
-  readonly sha512: string | undefined;
-}
+import { componentsOf } from "./release/components.ts";
+import { billOfMaterials, changelogSection, licencesText } from "./release/papers.ts";
 
 const DIRECTORY = "dist/release";
-const ARTIFACTS = /^vipd(-arm64|.*\.deb|.*\.tgz)?$|^image\.tar$/;
+const RUNTIME_LICENCE = "packaging/licenses/deno.txt";
 
-/** `name@version` of the npm packages in the sources of a map, each once, in order. */
-export function packagesIn(sources: readonly string[]): readonly string[] {
-  const found = sources.flatMap((source) => {
-    const [, name, version] = /^npm:((?:@[^/]+\/)?[^/]+)\/([^/]+)\//.exec(source) ?? [];
-    return name === undefined || version === undefined ? [] : [`${name}@${version}`];
-  });
-  return [...new Set(found)].sort();
+/** Whether a file in dist/ belongs to the release of a version. */
+export function isArtifact(name: string, version: string): boolean {
+  const isPackage = name.startsWith(`vipd_${version}_`) && name.endsWith(".deb");
+  return isPackage || /^vipd(-arm64)?$|^image.*\.tar$/.test(name);
 }
 
-/** The section of one version, without its heading. */
-export function changelogSection(text: string, version: string): string {
-  const sections = text.split(/^## /m);
-  const section = sections.find((part) => part.split("\n")[0]?.trim() === version);
-  if (section === undefined) throw new Error(`CHANGELOG.md has no section ${version}`);
-  return section.slice(section.indexOf("\n")).trim();
+async function copyArtifacts(): Promise<void> {
+  for await (const { name, isFile } of Deno.readDir("dist")) {
+    if (!isFile || !isArtifact(name, VIPD_VERSION)) continue;
+    await Deno.copyFile(`dist/${name}`, `${DIRECTORY}/${name}`);
+  }
+  const file = `${DIRECTORY}/vipd-vipd-${VIPD_VERSION}.tgz`;
+  await output([Deno.execPath(), "task", "--quiet", "package:npm", `--output=${file}`]);
 }
 
-/** The packages of the lock file, by name and version. */
-type Locked = Readonly<Record<string, { readonly integrity?: string }>>;
-
-async function componentOf(id: string, locked: Locked): Promise<Component> {
-  const at = id.lastIndexOf("@");
-  const [name, version] = [id.slice(0, at), id.slice(at + 1)];
-  const entry = Object.entries(locked).find(([key]) => key === id || key.startsWith(`${id}_`));
-  const integrity = entry?.[1].integrity?.replace(/^sha512-/, "");
-  const file = `${await npmCache()}/registry.npmjs.org/${name}/${version}/package.json`;
-  const { license } = JSON.parse(await Deno.readTextFile(file));
-  return {
-    name,
-    version,
-    license: typeof license === "string" ? license : "NOASSERTION",
-    sha512: integrity && Uint8Array.fromBase64(integrity).toHex(),
+async function writePapers(): Promise<void> {
+  const [commit = "", time = ""] = (await output(["git", "log", "-1", "--format=%H %cI"])).trim()
+    .split(" ");
+  const components = await componentsOf("dist/vipd");
+  const release = { version: VIPD_VERSION, commit, time, components };
+  const papers = {
+    "vipd.cdx.json": `${JSON.stringify(billOfMaterials(release), undefined, 1)}\n`,
+    "LICENSES.md": licencesText(release, await Deno.readTextFile(RUNTIME_LICENCE)),
+    "NOTES.md": `${changelogSection(await Deno.readTextFile("CHANGELOG.md"), VIPD_VERSION)}\n`,
   };
+  for (const [name, text] of Object.entries(papers)) {
+    await Deno.writeTextFile(`${DIRECTORY}/${name}`, text);
+  }
 }
 
-async function npmCache(): Promise<string> {
-  const { stdout } = await new Deno.Command(Deno.execPath(), { args: ["info", "--json"] }).output();
-  return JSON.parse(new TextDecoder().decode(stdout)).npmCache;
+async function writeChecksums(): Promise<void> {
+  const names = (await Array.fromAsync(Deno.readDir(DIRECTORY), ({ name }) => name)).sort();
+  const lines: string[] = [];
+  for (const name of names) {
+    const bytes = await Deno.readFile(`${DIRECTORY}/${name}`);
+    lines.push(`${createHash("sha256").update(bytes).digest("hex")}  ${name}\n`);
+  }
+  await Deno.writeTextFile(`${DIRECTORY}/SHA256SUMS`, lines.join(""));
 }
 
-function billOfMaterials(components: readonly Component[]): object {
-  const runtime = { ...RUNTIMES.x64, license: "MIT" };
-  return {
-    bomFormat: "CycloneDX",
-    specVersion: "1.6",
-    version: 1,
-    metadata: {
-      component: {
-        type: "application",
-        name: "vipd",
-        version: VIPD_VERSION,
-        ...licensed("Apache-2.0"),
-      },
-    },
-    components: [
-      {
-        type: "platform",
-        name: runtime.package,
-        version: runtime.version,
-        purl: `pkg:npm/${encodeURIComponent(runtime.package)}@${runtime.version}`,
-        ...licensed(runtime.license),
-      },
-      ...components.map(({ name, version, license, sha512 }) => ({
-        type: "library",
-        name,
-        version,
-        purl: `pkg:npm/${name.replace("@", "%40")}@${version}`,
-        ...(sha512 && { hashes: [{ alg: "SHA-512", content: sha512 }] }),
-        ...licensed(license),
-      })),
-    ],
-  };
+/** Of `deno audit`. Throws when it knows something against a package. */
+async function audit(): Promise<string> {
+  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["audit", "--quiet"],
+    env: { NO_COLOR: "1" },
+  }).output();
+  const decoder = new TextDecoder();
+  if (success) return "no advisories against the packages";
+  const text = decoder.decode(stdout) + decoder.decode(stderr);
+  const [, why] = /error sending request .*: (.*)/.exec(text) ?? [];
+  if (why === undefined) throw new Error(`deno audit has something to say:\n${text}`);
+  return `not audited, the service cannot be reached: ${why}`;
 }
 
-function licensed(expression: string): object {
-  return { licenses: [{ expression }] };
-}
-
-function licencesText(components: readonly Component[]): string {
-  const rows = components.map(({ name, version, license }) => `- ${name} ${version}: ${license}`);
-  return `# Licences of what is in vipd ${VIPD_VERSION}\n\nvipd itself: Apache-2.0.\n\n` +
-    `- ${RUNTIMES.x64.package} ${RUNTIMES.x64.version} (the runtime): MIT\n${rows.join("\n")}\n`;
-}
-
-async function checksums(): Promise<string> {
-  const names = (await Array.fromAsync(Deno.readDir("dist")))
-    .map(({ name }) => name).filter((name) => ARTIFACTS.test(name)).sort();
-  const lines = await Promise.all(names.map(async (name) => {
-    const digest = createHash("sha256").update(await Deno.readFile(`dist/${name}`)).digest("hex");
-    return `${digest}  ${name}\n`;
-  }));
-  return lines.join("");
+async function output([command = "", ...args]: readonly string[]): Promise<string> {
+  const { success, stdout, stderr } = await new Deno.Command(command, { args }).output();
+  const decoder = new TextDecoder();
+  if (success) return decoder.decode(stdout);
+  throw new Error(`Cannot run "${[command, ...args].join(" ")}": ${decoder.decode(stderr)}`);
 }
 
 if (import.meta.main) {
-  const { map } = decodePayload(await Deno.readFile("dist/vipd"));
-  const { sources } = JSON.parse(gunzipSync(map).toString());
-  const lock: { readonly npm: Locked } = JSON.parse(await Deno.readTextFile("deno.lock"));
-  const components = await Promise.all(
-    packagesIn(sources).map((id) => componentOf(id, lock.npm)),
-  );
-  const files = {
-    "vipd.cdx.json": `${JSON.stringify(billOfMaterials(components), undefined, 1)}\n`,
-    "LICENSES.md": licencesText(components),
-    "NOTES.md": `${changelogSection(await Deno.readTextFile("CHANGELOG.md"), VIPD_VERSION)}\n`,
-    SHA256SUMS: await checksums(),
-  };
+  const audited = await audit();
+  await Deno.remove(DIRECTORY, { recursive: true }).catch((error) => {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  });
   await Deno.mkdir(DIRECTORY, { recursive: true });
-  for (const [name, text] of Object.entries(files)) {
-    await Deno.writeTextFile(`${DIRECTORY}/${name}`, text);
-  }
+  await copyArtifacts();
+  await writePapers();
+  await writeChecksums();
+  await Deno.stdout.write(new TextEncoder().encode(`${DIRECTORY} is written; ${audited}\n`));
 }
