@@ -47,18 +47,24 @@ export function openTableInfo(family: IpFamily): TableInfo {
     return info.subarray(NAME_BYTES).toHex();
   };
   return {
-    read(tables) {
-      try {
-        return tables.map(readOne).join(" ");
-      } catch (error) {
-        if (error instanceof NetlinkError && error.code === "ENOPROTOOPT") return undefined;
-        throw error;
-      }
-    },
+    read: (tables) => readTables(tables, readOne),
     [Symbol.dispose]() {
       library.close(fd);
     },
   };
+}
+
+/** The fingerprint of several tables by that of one; see {@linkcode TableInfo.read}. */
+export function readTables(
+  tables: readonly string[],
+  readOne: (table: string) => string,
+): string | undefined {
+  try {
+    return tables.map(readOne).join(" ");
+  } catch (error) {
+    if (error instanceof NetlinkError && error.code === "ENOPROTOOPT") return undefined;
+    throw error;
+  }
 }
 
 /** Tables in which something is ours. */
