@@ -5,9 +5,10 @@
  */
 
 import { strictEqual } from "node:assert/strict";
-import { IPSET_CONTRACT } from "../../src/kernel/ipset/contract.ts";
+import { IPSET_CONTRACT, SET_LIST_CONTRACT } from "../../src/kernel/ipset/contract.ts";
 import { diffSets } from "../../src/kernel/ipset/diff.ts";
 import { ipsetTool } from "../../src/kernel/ipset/ipset.ts";
+import { openSetList } from "../../src/kernel/ipset/list.ts";
 import { formatRestore, GROWING } from "../../src/kernel/ipset/restore.ts";
 import type { IpSet } from "../../src/kernel/ipset/values.ts";
 import { ended } from "../support/process.ts";
@@ -18,6 +19,14 @@ inNamespace(import.meta.url, () => {
     Deno.test(`ipset: ${title}`, async () => {
       await ended(["ipset", "destroy"]);
       await check(ipsetTool());
+    });
+  }
+
+  for (const { title, check } of SET_LIST_CONTRACT) {
+    Deno.test(`sets as a list: ${title}`, async () => {
+      await ended(["ipset", "destroy"]);
+      using list = openSetList();
+      await check({ ipset: ipsetTool(), list });
     });
   }
 

@@ -6,8 +6,9 @@
  */
 
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
-import { IPSET_CONTRACT } from "../../src/kernel/ipset/contract.ts";
+import { IPSET_CONTRACT, SET_LIST_CONTRACT } from "../../src/kernel/ipset/contract.ts";
 import { ipsetTool } from "../../src/kernel/ipset/ipset.ts";
+import { openSetList } from "../../src/kernel/ipset/list.ts";
 import { addContractServers, IPVS_CONTRACT } from "../../src/kernel/ipvs/contract.ts";
 import { type Ipvs, openIpvs } from "../../src/kernel/ipvs/ipvs.ts";
 import { plainVirtualServer } from "../../src/kernel/ipvs/values.ts";
@@ -54,6 +55,23 @@ function measure(ipvs: Ipvs, { batch }: { batch: number }): number {
   strictEqual(ipvs.listVirtualServers().length, 1000);
   ipvs.flush();
   return microseconds;
+}
+
+function defineIpsetTests(): void {
+  for (const { title, check } of IPSET_CONTRACT) {
+    Deno.test(`ipset: ${title}`, async () => {
+      await stdoutOf("ipset", "destroy");
+      await check(ipsetTool());
+    });
+  }
+
+  for (const { title, check } of SET_LIST_CONTRACT) {
+    Deno.test(`sets as a list: ${title}`, async () => {
+      await stdoutOf("ipset", "destroy");
+      using list = openSetList();
+      await check({ ipset: ipsetTool(), list });
+    });
+  }
 }
 
 inUml(import.meta.url, () => {
@@ -110,10 +128,5 @@ inUml(import.meta.url, () => {
     ok(/<BROADCAST,NOARP>.* dummy /.test(link), link);
   });
 
-  for (const { title, check } of IPSET_CONTRACT) {
-    Deno.test(`ipset: ${title}`, async () => {
-      await stdoutOf("ipset", "destroy");
-      await check(ipsetTool());
-    });
-  }
+  defineIpsetTests();
 });

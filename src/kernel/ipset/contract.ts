@@ -1,6 +1,6 @@
 /**
- * What every {@linkcode Ipset} does: the table that the fake answers in a unit test and the real
- * tool in a network namespace.
+ * What every {@linkcode Ipset} and {@linkcode SetList} does: the tables that the fake answers in a
+ * unit test, and the real tool and kernel in a network namespace.
  *
  * @module
  */
@@ -8,6 +8,7 @@
 import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert/strict";
 import { conflictError, diffSets } from "./diff.ts";
 import type { Ipset } from "./ipset.ts";
+import type { SetList } from "./list.ts";
 import { formatDestroy, formatRestore } from "./restore.ts";
 import type { IpSet, SetHeader } from "./values.ts";
 
@@ -137,6 +138,54 @@ export const IPSET_CONTRACT: readonly ContractCase[] = [
       await apply(ipset, SETS);
       await ipset.restore(formatDestroy(SETS.map(({ header }) => header.name)));
       strictEqual((await ipset.save("KUBE-")).size, 0);
+    },
+  },
+];
+
+/** One behaviour of looking. The sets are gone before the next. */
+export interface ListCase {
+  readonly title: string;
+  readonly check: (sets: { readonly ipset: Ipset; readonly list: SetList }) => Promise<void>;
+}
+
+const isOurs = (name: string): boolean => name.startsWith("KUBE-");
+
+/** The table of looking. */
+export const SET_LIST_CONTRACT: readonly ListCase[] = [
+  {
+    title: "what is listed is what the tool saves, in the same words",
+    async check({ ipset, list }) {
+      await apply(ipset, SETS);
+      const listed = list.list({ isWanted: isOurs, what: "entries" });
+      const saved = [...await ipset.save("KUBE-")].map(([name, { type, entries }]) => {
+        return [name, { type, count: entries.size, entries }] as const;
+      });
+      deepStrictEqual(listed, new Map(saved));
+    },
+  },
+  {
+    title: "counts come without entries, and only of the sets wanted",
+    async check({ ipset, list }) {
+      await apply(ipset, SETS);
+      const isWanted = (name: string): boolean => name === "KUBE-B";
+      const counted = new Map([["KUBE-B", { type: "hash:ip,port", count: 2, entries: undefined }]]);
+      deepStrictEqual(list.list({ isWanted, what: "counts" }), counted);
+    },
+  },
+  {
+    title: "a set that takes several messages is listed as one",
+    async check({ ipset, list }) {
+      const ips = Array.from({ length: 20_000 }, (_, i) => `10.7.${i >> 8}.${i & 255}`);
+      await apply(ipset, [hash({ name: "KUBE-A", type: "hash:ip", entries: ips })]);
+      const found = list.list({ isWanted: isOurs, what: "entries" }).get("KUBE-A");
+      deepStrictEqual(found, { type: "hash:ip", count: 20_000, entries: new Set(ips) });
+    },
+  },
+  {
+    title: "sets are listed when there are none",
+    check({ list }) {
+      strictEqual(list.list({ isWanted: isOurs, what: "entries" }).size, 0);
+      return Promise.resolve();
     },
   },
 ];

@@ -1,22 +1,33 @@
 /**
- * An {@linkcode Ipset} in memory. contract.ts holds it and the real tool to the same behaviour.
+ * An {@linkcode Ipset} and a {@linkcode SetList} in memory. contract.ts holds it and the real tool to the same behaviour.
  *
  * @module
  */
 
 import { ExecError } from "../exec/run.ts";
 import type { Ipset } from "./ipset.ts";
+import type { ListedSet, ListOptions, SetList } from "./list.ts";
 import { parseSave } from "./save.ts";
 import type { ObservedSet } from "./values.ts";
 
 type FakeSet = ObservedSet & { readonly entries: Set<string> };
 
-/** Sets in memory. Sets named by `inUse` cannot be destroyed. */
-export class FakeIpset implements Ipset {
+/** Sets in memory, for the tool and for looking. Sets named by `inUse` cannot be destroyed. */
+export class FakeIpset implements Ipset, SetList {
   readonly sets = new Map<string, FakeSet>();
   readonly inUse = new Set<string>();
   /** Every text that was restored. */
   readonly restored: string[] = [];
+
+  [Symbol.dispose](): void {}
+
+  list({ isWanted, what }: ListOptions): ReadonlyMap<string, ListedSet> {
+    const listed = [...this.sets.values()].filter(({ name }) => isWanted(name));
+    return new Map(listed.map(({ name, type, entries }) => {
+      const found = what === "entries" ? new Set(entries) : undefined;
+      return [name, { type, count: entries.size, entries: found }];
+    }));
+  }
 
   version(): Promise<string> {
     return Promise.resolve("7.17");

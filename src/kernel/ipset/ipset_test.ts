@@ -1,15 +1,24 @@
 import { deepStrictEqual, rejects, strictEqual, throws } from "node:assert/strict";
 import { ExecError, type Run } from "../exec/run.ts";
-import { IPSET_CONTRACT } from "./contract.ts";
+import { NetlinkChannel } from "../netlink/channel.ts";
+import { FakePort } from "../netlink/fake.ts";
+import type { MessageWriter } from "../netlink/writer.ts";
+import { IPSET_CONTRACT, SET_LIST_CONTRACT } from "./contract.ts";
 import { diffSets } from "./diff.ts";
 import { FakeIpset } from "./fake.ts";
 import { ipsetTool } from "./ipset.ts";
+import { setListOver } from "./list.ts";
 import { formatRestore } from "./restore.ts";
 import { parseSave } from "./save.ts";
 import { type IpSet, maxElementsFor } from "./values.ts";
 
 for (const { title, check } of IPSET_CONTRACT) {
   Deno.test(`FakeIpset: ${title}`, () => check(new FakeIpset()));
+}
+
+for (const { title, check } of SET_LIST_CONTRACT) {
+  const ipset = new FakeIpset();
+  Deno.test(`FakeIpset as a list: ${title}`, () => check({ ipset, list: ipset }));
 }
 
 const SAVED = `create KUBE-A hash:ip,port family inet hashsize 1024 maxelem 65536 bucketsize 12
@@ -116,4 +125,20 @@ Deno.test("parseSave() takes a set that holds less than a plain one for another 
     "bitmap:port",
     "hash:ip netmask 24 timeout 9",
   ]);
+});
+
+Deno.test("a list of sets that cannot be decoded is refused, not guessed", () => {
+  const body = (writer: MessageWriter): void => {
+    writer.raw(new Uint8Array(4)); // struct nfgenmsg
+    writer.string(2, "KUBE-A");
+    const entries = writer.open(8);
+    const entry = writer.open(7);
+    const ip = writer.open(1);
+    writer.bytes(1, Uint8Array.of(10, 0, 0));
+    for (const mark of [ip, entry, entries]) writer.close(mark);
+  };
+  const replies = [{ type: 0x606, body }];
+  using list = setListOver(new NetlinkChannel(new FakePort(() => ({ replies }))));
+  const isWanted = (name: string): boolean => name === "KUBE-A";
+  throws(() => list.list({ isWanted, what: "entries" }), /an address has 3 bytes/);
 });

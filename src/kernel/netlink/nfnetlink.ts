@@ -11,6 +11,8 @@ import type { MessageWriter } from "./writer.ts";
 
 /** Subsystem connection tracking: the high byte of a message type. */
 export const NFNL_SUBSYS_CTNETLINK = 1;
+/** Subsystem of sets. */
+export const NFNL_SUBSYS_IPSET = 6;
 /** Subsystem of named counters. */
 export const NFNL_SUBSYS_ACCT = 7;
 /** Subsystem nf_tables. */
