@@ -57,6 +57,7 @@ export class Stage {
     openMonitor: () => BLIND_MONITOR,
     openIpvs: () => this.ipvs,
     openLinks: () => this.links,
+    openSetList: () => this.ipset,
     ipset: this.ipset,
     sysctls: {
       read: (name) => this.sysctls.get(name),

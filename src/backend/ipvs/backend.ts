@@ -5,6 +5,7 @@
  */
 
 import { ipsetTool } from "../../kernel/ipset/ipset.ts";
+import { openSetList, type SetList } from "../../kernel/ipset/list.ts";
 import { openIptables } from "../../kernel/iptables/iptables.ts";
 import { monitorOrBlind, type TableMonitor } from "../../kernel/iptables/monitor.ts";
 import { openTableMonitor } from "../../kernel/iptables/table_monitor.ts";
@@ -52,6 +53,7 @@ export const IPVS: Mode = ipvsMode({
   openMonitor: openTableMonitor,
   openIpvs,
   openLinks,
+  openSetList,
   ipset: ipsetTool(),
   sysctls: SYSCTLS,
 });
@@ -72,6 +74,7 @@ interface Parts {
   readonly facts: ModeFacts;
   readonly ipvs: Ipvs;
   readonly links: Links;
+  readonly setList: SetList;
   readonly monitor: TableMonitor;
   readonly programmer: Programmer;
   readonly drift: DriftFinder;
@@ -113,8 +116,8 @@ class IpvsBackend implements Backend {
 
   /** @inheritDoc */
   close(): void {
-    const { ipvs, links, monitor } = this.#parts;
-    for (const door of [ipvs, links, monitor]) door[Symbol.dispose]();
+    const { ipvs, links, setList, monitor } = this.#parts;
+    for (const door of [ipvs, links, setList, monitor]) door[Symbol.dispose]();
   }
 
   async #program(wish: IpvsWish): Promise<Tally> {
@@ -192,6 +195,7 @@ async function openBackend(host: IpvsHost, options: BackendOptions): Promise<Bac
   using stack = new DisposableStack();
   const ipvs = stack.use(host.openIpvs());
   const links = stack.use(host.openLinks());
+  const setList = stack.use(host.openSetList());
   const scheduler = schedulerOf(config);
   checkScheduler(ipvs, scheduler);
   setSysctls(host.sysctls, config);
@@ -214,6 +218,7 @@ async function openBackend(host: IpvsHost, options: BackendOptions): Promise<Bac
   const { numbers, variant } = iptables.version;
   log.v(2, "Opened ipvs", { family, scheduler, iptables: numbers.join("."), variant });
   stack.move();
-  const drift = new DriftFinder({ ipvs, links, excludeCidrs });
-  return new IpvsBackend({ options, facts, ipvs, links, monitor, programmer, drift });
+  const isDraining = programmer.isDraining.bind(programmer);
+  const drift = new DriftFinder({ ipvs, links, setList, scheduler, excludeCidrs, isDraining });
+  return new IpvsBackend({ options, facts, ipvs, links, setList, monitor, programmer, drift });
 }

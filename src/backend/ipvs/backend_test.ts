@@ -3,6 +3,7 @@ import { NetlinkError } from "../../kernel/netlink/errors.ts";
 import { plainVirtualServer } from "../../kernel/ipvs/values.ts";
 import { parseCidr, parseIp } from "../../model/ip.ts";
 import { SyncError } from "../contract.ts";
+import { SET_NAMES } from "./sets.ts";
 import { Stage, web } from "../../../test/support/ipvs_stage.ts";
 
 const VIP = web("172.30.0.1");
@@ -225,6 +226,25 @@ const MEDDLING: readonly [string, (stage: Stage) => void][] = [
   ["a virtual server that was removed", ({ ipvs }) => {
     ipvs.apply([{ kind: "delete-virtual-server", address: ADDRESS }]);
   }],
+  ["a virtual server that was changed (IPVS-20)", ({ ipvs }) => {
+    const server = { ...plainVirtualServer(ADDRESS, "wlc"), flags: 1, timeoutSeconds: 77 };
+    ipvs.apply([{ kind: "update-virtual-server", server }]);
+  }],
+  ["a real server without weight that was added", ({ ipvs }) => {
+    const realServer = { ...FOREIGN, weight: 0 };
+    ipvs.apply([{ kind: "add-real-server", address: ADDRESS, realServer }]);
+  }],
+  ["a real server that lost its weight", ({ ipvs }) => {
+    const realServer = { ...FOREIGN, ip: parseIp(A), weight: 0 };
+    ipvs.apply([{ kind: "update-real-server", address: ADDRESS, realServer }]);
+  }],
+  ["a set that was flushed", ({ ipset }) => ipset.sets.get("KUBE-CLUSTER-IP")?.entries.clear()],
+  ["a set that was destroyed", ({ ipset }) => void ipset.sets.delete("KUBE-NODE-PORT-UDP")],
+  ["an entry that was exchanged", ({ ipset }) => {
+    const { entries } = ipset.sets.get("KUBE-IPVS-IPS") ?? { entries: new Set() };
+    entries.clear();
+    entries.add("172.30.0.9");
+  }],
   ["an address that was removed", ({ links }) => links.addresses.clear()],
   ["an address that was added", ({ links }) => {
     links.addresses.get("kube-ipvs0")?.add(parseIp("10.9.9.9"));
@@ -244,10 +264,44 @@ for (const [what, meddle] of MEDDLING) {
     match(await found, /^somebody else changed /);
     stage.backend?.distrust();
     await stage.sync();
-    deepStrictEqual(stage.realServers(VIP), ["10.0.1.1:8080 1"]);
-    deepStrictEqual([...stage.links.addresses.get("kube-ipvs0") ?? []], ["172.30.0.1"]);
+    await isAsMade(stage);
+  });
+
+  Deno.test(`a change finds ${what}, and it is repaired with it`, async () => {
+    const stage = new Stage();
+    stage.put("web", { endpoints: [A] });
+    await stage.sync();
+    meddle(stage);
+    stage.put("db", { clusterIps: [parseIp("172.30.0.2")] });
+    await stage.sync();
+    stage.remove("db");
+    await stage.sync();
+    await isAsMade(stage);
   });
 }
+
+/** With the one Service "web" and its endpoint A. */
+async function isAsMade(stage: Stage): Promise<void> {
+  deepStrictEqual(stage.realServers(VIP), ["10.0.1.1:8080 1"]);
+  deepStrictEqual(stage.ipvs.servers.get(VIP)?.server, plainVirtualServer(ADDRESS, "rr"));
+  deepStrictEqual([...stage.links.addresses.get("kube-ipvs0") ?? []], ["172.30.0.1"]);
+  deepStrictEqual(stage.entries("KUBE-CLUSTER-IP"), ["172.30.0.1,tcp:80"]);
+  deepStrictEqual(stage.entries("KUBE-IPVS-IPS"), ["172.30.0.1"]);
+  strictEqual((await stage.ipset.save("KUBE-")).size, SET_NAMES.length);
+}
+
+Deno.test("a large set is counted only, and what drains in it is no drift", async () => {
+  const stage = new Stage();
+  const endpoints = Array.from({ length: 2_100 }, (_, i) => `here 10.1.${i >> 8}.${i & 255}`);
+  stage.put("web", { endpoints });
+  await stage.sync();
+  const loopback = stage.ipset.sets.get("KUBE-LOOP-BACK")?.entries ?? new Set();
+  loopback.delete("10.1.0.7,tcp:8080,10.1.0.7");
+  stage.put("web", { endpoints: endpoints.slice(1) });
+  ok((await stage.sync()).full);
+  strictEqual(loopback.size, 2_099);
+  ok(stage.entries("KUBE-LOOP-BACK").includes("10.1.0.7,tcp:8080,10.1.0.7"));
+});
 
 Deno.test("watch() finds nothing wrong with what drains", async () => {
   const stage = await drainingStage();

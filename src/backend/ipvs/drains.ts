@@ -32,6 +32,14 @@ export class Drains {
     });
   }
 
+  /** Whether this one does. */
+  has(
+    address: VirtualServerAddress,
+    realServer: Pick<ObservedRealServer, "ip" | "port">,
+  ): boolean {
+    return this.#byServer.get(formatVirtualServer(address))?.has(keyOf(realServer)) ?? false;
+  }
+
   /** From now on they drain. */
   add(retired: readonly Retired[]): void {
     for (const one of retired) {

@@ -5,6 +5,7 @@
  */
 
 import type { Ipset } from "../../kernel/ipset/ipset.ts";
+import type { SetList } from "../../kernel/ipset/list.ts";
 import type { Iptables } from "../../kernel/iptables/iptables.ts";
 import type { TableMonitor } from "../../kernel/iptables/monitor.ts";
 import type { Ipvs } from "../../kernel/ipvs/ipvs.ts";
@@ -19,6 +20,7 @@ export interface IpvsHost {
   openMonitor(iptables: Iptables): TableMonitor;
   openIpvs(): Ipvs;
   openLinks(): Links;
+  openSetList(): SetList;
   readonly ipset: Ipset;
   readonly sysctls: Sysctls;
 }

@@ -8,6 +8,7 @@
  */
 
 import type { Ipvs } from "../../kernel/ipvs/ipvs.ts";
+import type { RealServer, VirtualServerAddress } from "../../kernel/ipvs/values.ts";
 import type { Links } from "../../kernel/link/link.ts";
 import { isNotFound } from "../../kernel/netlink/errors.ts";
 import { type Cidr, containsIp, type IpAddress, type IpFamily } from "../../model/ip.ts";
@@ -62,6 +63,11 @@ export class Programmer {
   /** Real servers that wait for their last connection to end. */
   get drainCount(): number {
     return this.#drains.size;
+  }
+
+  /** Whether this one does. */
+  isDraining(address: VirtualServerAddress, realServer: Pick<RealServer, "ip" | "port">): boolean {
+    return this.#drains.has(address, realServer);
   }
 
   /** Forgets what the kernel holds. */

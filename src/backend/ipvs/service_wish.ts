@@ -168,12 +168,14 @@ function nodePortEntries(
   { servicePort, external }: ServicePlan,
   place: ServicePlace,
 ): readonly SetEntry[] {
-  const entries: SetEntry[] = [];
   const { nodePort, healthCheckNodePort } = servicePort;
+  // Where node ports answer nowhere, kube-proxy leaves out the port of the health check as well.
+  if (nodePort !== 0 && place.nodePortIps.length === 0) return [];
+  const entries: SetEntry[] = [];
   if (healthCheckNodePort !== 0) {
     entries.push(["KUBE-HEALTH-CHECK-NODE-PORT", String(healthCheckNodePort)]);
   }
-  if (nodePort === 0 || place.nodePortIps.length === 0) return entries;
+  if (nodePort === 0) return entries;
   const { protocol } = servicePort.name;
   const [all, local] = NODE_PORT_SETS[protocol];
   // There is no bitmap for SCTP, so its sets hold every address the port answers on.

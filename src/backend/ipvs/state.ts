@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { RealServer, VirtualServer, VirtualServerAddress } from "../../kernel/ipvs/values.ts";
+import type { RealServer, VirtualServer } from "../../kernel/ipvs/values.ts";
 import { plainVirtualServer, VIRTUAL_SERVER_FLAGS } from "../../kernel/ipvs/values.ts";
 import type { IpAddress } from "../../model/ip.ts";
 import type { Endpoint } from "../../model/plan.ts";
@@ -40,33 +40,58 @@ export interface Candidates {
   readonly servers: ReadonlySet<string>;
 }
 
+/** A virtual server as one Service wants it. */
+export interface Claim {
+  /** ServicePortName.key. */
+  readonly owner: string;
+  readonly wish: ServerWish;
+}
+
 /**
- * The state that a wish describes, or the part of it that `only` names. When two Services want the
- * same virtual server, the one whose key comes first has it.
+ * Who has which virtual server, by its key. When two Services want the same one, the one whose key
+ * comes first has it; within a Service what is outside counts, as kube-proxy writes that last.
  */
+export function claimsOf(
+  services: IpvsWish["services"],
+  only?: Pick<Candidates, "servers">,
+): ReadonlyMap<string, Claim> {
+  const claims = new Map<string, Claim>();
+  for (const [owner, { servers }] of services) {
+    for (const wish of servers) {
+      if (only !== undefined && !only.servers.has(wish.key)) continue;
+      const other = claims.get(wish.key);
+      if (other === undefined || owner <= other.owner) claims.set(wish.key, { owner, wish });
+    }
+  }
+  return claims;
+}
+
+/** The state that a wish describes, or the part of it that `only` names. */
 export function wantedState(
   services: IpvsWish["services"],
   { scheduler, only }: { scheduler: string; only?: Candidates },
 ): FamilyState {
-  const sets = new Map<SetName, Set<string>>();
-  const addresses = new Set<IpAddress>();
-  const winners = new Map<string, { owner: string; wish: ServerWish }>();
-  const hasEntries = only === undefined || only.entries.size > 0;
-  const hasAddresses = only === undefined || only.addresses.size > 0;
-  for (const [owner, service] of services) {
-    if (hasEntries) collectEntries(service, { sets, only });
-    if (hasAddresses) collectAddresses(service, { sets, addresses, only });
-    for (const wish of service.servers) {
-      if (only !== undefined && !only.servers.has(wish.key)) continue;
-      const other = winners.get(wish.key);
-      if (other === undefined || owner < other.owner) winners.set(wish.key, { owner, wish });
-    }
-  }
   const servers = new Map<string, ServerState>();
-  for (const [key, { owner, wish }] of winners) {
+  for (const [key, { owner, wish }] of claimsOf(services, only)) {
     servers.set(key, serverState(wish, { owner, scheduler }));
   }
-  return { sets, addresses, servers };
+  return { ...wantedEntries(services, only), servers };
+}
+
+/** The entries of sets and the addresses that a wish describes. */
+export function wantedEntries(
+  services: IpvsWish["services"],
+  only?: Candidates,
+): Pick<FamilyState, "sets" | "addresses"> {
+  const sets = new Map<SetName, Set<string>>();
+  const addresses = new Set<IpAddress>();
+  const hasEntries = only === undefined || only.entries.size > 0;
+  const hasAddresses = only === undefined || only.addresses.size > 0;
+  for (const service of services.values()) {
+    if (hasEntries) collectEntries(service, { sets, only });
+    if (hasAddresses) collectAddresses(service, { sets, addresses, only });
+  }
+  return { sets, addresses };
 }
 
 /** Everything that may differ between two wishes; parts that are the same on both sides are not. */
@@ -88,22 +113,23 @@ export function candidatesOf(
   return { entries, addresses, servers };
 }
 
-/** A virtual server as wanted: IPVS-17, IPVS-18. */
+/** A virtual server with its real servers as wanted: IPVS-17, IPVS-18. */
 function serverState(
   wish: ServerWish,
   { owner, scheduler }: { owner: string; scheduler: string },
 ): ServerState {
-  const { address, persistenceSeconds, realServers } = wish;
+  const { realServers } = wish;
   return {
     owner,
-    server: virtualServer(address, { scheduler, persistenceSeconds }),
+    server: wantedServer(wish, scheduler),
     realServers: new Map(realServers.map((endpoint) => [endpoint.text, realServer(endpoint)])),
   };
 }
 
-function virtualServer(
-  address: VirtualServerAddress,
-  { scheduler, persistenceSeconds }: { scheduler: string; persistenceSeconds: number },
+/** A virtual server alone, as wanted. */
+export function wantedServer(
+  { address, persistenceSeconds }: ServerWish,
+  scheduler: string,
 ): VirtualServer {
   const { persistent, mhPort } = VIRTUAL_SERVER_FLAGS;
   const flags = (persistenceSeconds > 0 ? persistent : 0) | (scheduler === "mh" ? mhPort : 0);
