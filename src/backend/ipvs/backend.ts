@@ -22,6 +22,7 @@ import {
   SyncError,
   type SyncReport,
 } from "../contract.ts";
+import { BanRefusedError } from "./bans.ts";
 import { cleanup, removeLeftovers } from "./cleanup.ts";
 import { DriftFinder } from "./drift.ts";
 import type { IpvsHost } from "./host.ts";
@@ -83,7 +84,10 @@ interface Parts {
 /** The backend of one family. */
 class IpvsBackend implements Backend {
   readonly #parts: Parts;
+  #plan: Plan | undefined;
   #wish: IpvsWish | undefined;
+  /** Set while the kernel refuses rules that some load balancers need. */
+  #refusal: BanRefusedError | undefined;
   /** Addresses that were warned of. */
   readonly #ownAddresses = new Set<IpAddress>();
 
@@ -93,14 +97,14 @@ class IpvsBackend implements Backend {
 
   /** @inheritDoc */
   async sync(plan: Plan): Promise<SyncReport> {
-    const { programmer, facts } = this.#parts;
-    const wish = renderWish(plan, { facts, previous: this.#wish });
-    if (wish !== this.#wish) this.#warnOfOwnAddresses(wish);
-    if (wish !== programmer.applied) this.#distrustIfDrifted();
-    this.#wish = wish;
-    const tally = await this.#program(wish);
-    if (tally.failures.length > 0) throw this.#failed(tally.failures);
-    return this.#report(tally);
+    // Asked again for the same: perhaps the kernel can do by now what it refused.
+    if (plan === this.#plan) this.#refusal = undefined;
+    this.#plan = plan;
+    const tally = await this.#programPlan(plan);
+    const refusal = tally.failures.find((one) => one instanceof BanRefusedError);
+    if (refusal === undefined) return this.#report(tally);
+    this.#refusal = refusal;
+    return this.#report(await this.#programPlan(plan));
   }
 
   /** @inheritDoc */
@@ -120,6 +124,18 @@ class IpvsBackend implements Backend {
     for (const door of [ipvs, links, setList, monitor]) door[Symbol.dispose]();
   }
 
+  async #programPlan(plan: Plan): Promise<Tally> {
+    const { facts, programmer } = this.#parts;
+    const nodeBan = this.#refusal === undefined ? "enforced" : "refused";
+    const wish = renderWish(plan, { facts, nodeBan, previous: this.#wish });
+    if (wish !== this.#wish) this.#warnOfOwnAddresses(wish);
+    if (wish !== programmer.applied) this.#distrustIfDrifted();
+    this.#wish = wish;
+    const tally = await this.#program(wish);
+    for (const key of wish.curtailed) tally.refused.set(key, this.#refusal?.message ?? "");
+    return tally;
+  }
+
   async #program(wish: IpvsWish): Promise<Tally> {
     try {
       return await this.#parts.programmer.program(wish);
@@ -135,7 +151,9 @@ class IpvsBackend implements Backend {
     return new SyncError("ipvs", family, [...byMessage.values()]);
   }
 
+  /** Throws a SyncError unless all went well. */
   #report(tally: Tally): SyncReport {
+    if (tally.failures.length > 0) throw this.#failed(tally.failures);
     const { quarantined, full, servicesChanged, bytesWritten, processes } = tally;
     const report = { full, servicesChanged, bytesWritten, processes, quarantined };
     if (this.#parts.programmer.drainCount > 0) return { ...report, resyncAfterMs: DRAIN_CHECK_MS };

@@ -152,3 +152,36 @@ Deno.test("removalEdits() leaves a table alone that ipvs mode was never in", () 
   ]);
   deepStrictEqual(removalEdits(chains, { table: "nat", spares: "nothing" }).edits, []);
 });
+
+const [LOOPBACK] = new Stage().hostAddresses;
+
+Deno.test("where no address takes node ports, neither does the health check (as kube-proxy)", async () => {
+  const stage = new Stage();
+  if (LOOPBACK !== undefined) stage.hostAddresses = [LOOPBACK];
+  const balanced = {
+    type: "LoadBalancer",
+    externalTrafficPolicy: "Local",
+    healthCheckNodePort: 32_000,
+    endpoints: ["here 10.0.1.1"],
+  } as const;
+  const ports = (nodePort: number) =>
+    [{ name: "http", protocol: "TCP", port: 80, nodePort }] as const;
+  stage.put("web", { ...balanced, ports: ports(30_080) });
+  await stage.sync();
+  deepStrictEqual(stage.entries("KUBE-HEALTH-CHECK-NODE-PORT"), []);
+  // Without node port it does not depend on one.
+  stage.put("web", { ...balanced, ports: ports(0) });
+  await stage.sync();
+  deepStrictEqual(stage.entries("KUBE-HEALTH-CHECK-NODE-PORT"), ["32000"]);
+});
+
+Deno.test("an external IP that is the ClusterIP goes where outside traffic goes", async () => {
+  const stage = new Stage();
+  stage.put("web", {
+    externalIps: [parseIp("172.30.0.1")],
+    externalTrafficPolicy: "Local",
+    endpoints: ["here 10.0.1.1", "10.0.1.2"],
+  });
+  await stage.sync();
+  deepStrictEqual(stage.realServers(web("172.30.0.1")), ["10.0.1.1:8080 1"]);
+});

@@ -5,11 +5,13 @@
  * @module
  */
 
+import { RestoreError } from "../../kernel/iptables/errors.ts";
 import type { Iptables } from "../../kernel/iptables/iptables.ts";
 import type { TableMonitor } from "../../kernel/iptables/monitor.ts";
 import { formatRestore } from "../../kernel/iptables/restore.ts";
 import type { TableEdits } from "../../kernel/iptables/ruleset.ts";
 import type { Logger } from "../../log.ts";
+import { BanRefusedError, hasBans, withoutBans } from "./bans.ts";
 import { diffObservedRules, diffRules } from "./rules.ts";
 import type { Tally } from "./tally.ts";
 import type { RuleWish } from "./wish.ts";
@@ -35,15 +37,30 @@ export class RuleWriter {
     this.#applied = undefined;
   }
 
-  /** Makes the tables match. Throws what kept it from that. */
+  /**
+   * Makes the tables match. Throws what kept it from that: a BanRefusedError when all but bans
+   * could be written.
+   */
   async write(wish: RuleWish, tally: Tally): Promise<void> {
     if (this.#monitor.hasChanged() === true) this.#applied = undefined;
     const edits = this.#applied === undefined
       ? diffObservedRules(await this.#read(tally), wish)
       : diffRules(this.#applied, wish);
     this.#applied = undefined;
-    if (edits.length > 0) await this.#restore(edits, tally);
+    if (edits.length > 0) {
+      await this.#restore(edits, tally).catch((error) => this.#blame(error, { wish, tally }));
+    }
     this.#applied = wish;
+  }
+
+  /** Finds out whether bans are what was refused. */
+  async #blame(error: unknown, { wish, tally }: { wish: RuleWish; tally: Tally }): Promise<never> {
+    if (!(error instanceof RestoreError) || !hasBans(wish)) throw error;
+    const observed = await this.#read(tally);
+    const edits = diffObservedRules(observed, withoutBans(wish, observed));
+    // Without anything to write nothing is found out, but there is nothing else to blame.
+    if (edits.length > 0) await this.#restore(edits, tally).catch(() => Promise.reject(error));
+    throw new BanRefusedError({ cause: error });
   }
 
   async #read(tally: Tally): ReturnType<Iptables["save"]> {

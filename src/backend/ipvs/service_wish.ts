@@ -45,6 +45,8 @@ export interface ServiceWish {
   /** For the dummy device. */
   readonly addresses: readonly IpAddress[];
   readonly outFilterRules: readonly Rule[];
+  /** The load balancer was left out. */
+  readonly isCurtailed: boolean;
 }
 
 /** What of the node a ServicePort's wish depends on. Replaced only when something changed. */
@@ -97,7 +99,18 @@ export function serviceWish(plan: ServicePlan, place: ServicePlace): ServiceWish
     ],
     addresses: [servicePort.clusterIp, ...bound],
     outFilterRules: outFilterRules(plan, place),
+    isCurtailed: false,
   };
+}
+
+/**
+ * The wish for a kernel that refuses the rules of {@linkcode outFilterRules}: who needs one goes
+ * without its load balancer, which nothing would keep this node from; the rest of it is served.
+ */
+export function curtailedWish(plan: ServicePlan, place: ServicePlace): ServiceWish {
+  if (outFilterRules(plan, place).length === 0) return serviceWish(plan, place);
+  const servicePort = { ...plan.servicePort, loadBalancerVips: [] };
+  return { ...serviceWish({ ...plan, servicePort }, place), plan, isCurtailed: true };
 }
 
 function servers(plan: ServicePlan, place: ServicePlace): readonly ServerWish[] {

@@ -10,7 +10,13 @@ import type { IpFamily } from "../../model/ip.ts";
 import type { LocalTraffic, Plan } from "../../model/plan.ts";
 import { filterChains } from "./filter_rules.ts";
 import { natChains } from "./nat_rules.ts";
-import { type ServicePlace, servicePlace, type ServiceWish, serviceWish } from "./service_wish.ts";
+import {
+  curtailedWish,
+  type ServicePlace,
+  servicePlace,
+  type ServiceWish,
+  serviceWish,
+} from "./service_wish.ts";
 import type { RuleFacts } from "./set_rules.ts";
 import type { SetName } from "./sets.ts";
 
@@ -19,6 +25,9 @@ export type ModeFacts = Pick<
   RuleFacts,
   "family" | "masqueradeBit" | "masqueradeAll" | "randomFully"
 >;
+
+/** Whether the kernel takes rules that keep this node from a load balancer (`-m ipvs`). */
+export type NodeBan = "enforced" | "refused";
 
 /** Chains of both tables, in the order in which kube-proxy writes them. */
 export interface RuleWish {
@@ -33,33 +42,45 @@ export interface IpvsWish {
   readonly services: ReadonlyMap<string, ServiceWish>;
   readonly place: ServicePlace;
   readonly localTraffic: LocalTraffic;
+  readonly nodeBan: NodeBan;
+  /** ServicePortName.keys of those that go without load balancer, as their ban is refused. */
+  readonly curtailed: readonly string[];
   readonly rules: RuleWish;
 }
 
+/** What a wish is made with. */
+export interface RenderOptions {
+  readonly facts: ModeFacts;
+  readonly nodeBan: NodeBan;
+  readonly previous: IpvsWish | undefined;
+}
+
 /** The wish for a plan; parts of `previous` that are still right are the same objects. */
-export function renderWish(
-  plan: Plan,
-  { facts, previous }: { facts: ModeFacts; previous: IpvsWish | undefined },
-): IpvsWish {
+export function renderWish(plan: Plan, { facts, nodeBan, previous }: RenderOptions): IpvsWish {
   const place = servicePlace(plan.node, previous?.place);
-  const services = renderServices(plan, { place, previous: previous?.services });
+  const old = previous?.nodeBan === nodeBan ? previous : undefined;
+  const services = renderServices(plan, { place, nodeBan, previous: old?.services });
   const { localTraffic } = plan.node;
-  if (services === previous?.services && localTraffic === previous.localTraffic) return previous;
+  if (services === old?.services && localTraffic === old.localTraffic) return old;
   const rules = renderRules(services, { ...facts, localTraffic });
-  return { family: plan.family, services, place, localTraffic, rules };
+  const curtailed = [...services].filter(([, { isCurtailed }]) => isCurtailed).map(([key]) => key);
+  return { family: plan.family, services, place, localTraffic, nodeBan, curtailed, rules };
 }
 
 function renderServices(
   plan: Plan,
-  { place, previous }: { place: ServicePlace; previous: IpvsWish["services"] | undefined },
+  { place, nodeBan, previous }: Pick<IpvsWish, "place" | "nodeBan"> & {
+    previous: IpvsWish["services"] | undefined;
+  },
 ): IpvsWish["services"] {
   const services = new Map<string, ServiceWish>();
+  const render = nodeBan === "enforced" ? serviceWish : curtailedWish;
   let reused = 0;
   for (const [key, service] of plan.services) {
     const old = previous?.get(key);
     const isSame = old?.plan === service && old.place === place;
     if (isSame) reused++;
-    services.set(key, isSame ? old : serviceWish(service, place));
+    services.set(key, isSame ? old : render(service, place));
   }
   return previous?.size === reused && services.size === reused ? previous : services;
 }
