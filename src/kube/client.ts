@@ -22,6 +22,8 @@ const REPLY_TIMEOUT_MS = 60_000;
 /** Bookmarks come about once a minute, so a watch that is silent for longer has lost its server. */
 const WATCH_IDLE_TIMEOUT_MS = 150_000;
 
+const UNAUTHORIZED = 401;
+
 /** One page of a list. */
 export interface ListPage {
   readonly items: readonly JsonObject[];
@@ -116,6 +118,7 @@ export class ApiClient {
       const reply = await transport.send(await this.#httpRequest(request));
       if (reply.status >= 200 && reply.status < 300) return reply;
       const status = decodeErrorReply(reply, await readText(reply.body));
+      if (reply.status === UNAUTHORIZED) this.#options.authorization.distrust();
       throw new ApiError(request.method, request.path, status);
     } catch (error) {
       throw error instanceof ApiError ? error : unanswered(request, error);

@@ -8,6 +8,8 @@
 export interface Authorization {
   /** Value of the Authorization header; undefined when a client certificate is all there is. */
   header(): Promise<string | undefined>;
+  /** The server did not take the last one: look for another before the next request. */
+  distrust(): void;
 }
 
 /** Everything needed to open connections to an API server. */

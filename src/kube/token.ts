@@ -1,6 +1,6 @@
 /**
  * Bearer tokens. A mounted service account token is replaced by the kubelet about once an hour, so
- * a token that came from a file is read again after a minute.
+ * a token that came from a file is read again after a minute, or when the server refuses it.
  *
  * @module
  */
@@ -11,11 +11,14 @@ import type { Authorization } from "./connection.ts";
 const MAX_AGE_MS = 60_000;
 
 /** No credentials in a header. */
-export const NO_AUTHORIZATION: Authorization = { header: () => Promise.resolve(undefined) };
+export const NO_AUTHORIZATION: Authorization = {
+  header: () => Promise.resolve(undefined),
+  distrust: () => {},
+};
 
 /** The same header each time. */
 export function fixedAuthorization(header: string): Authorization {
-  return { header: () => Promise.resolve(header) };
+  return { header: () => Promise.resolve(header), distrust: () => {} };
 }
 
 /** `user:password`, as RFC 7617 wants it. */
@@ -52,6 +55,10 @@ class TokenFile implements Authorization {
     const now = this.#options.clock.nowMs();
     if (Math.abs(now - this.#readMs) >= MAX_AGE_MS) await this.#read(now);
     return `Bearer ${this.#token}`;
+  }
+
+  distrust(): void {
+    this.#readMs = -Infinity;
   }
 
   async #read(now: number): Promise<void> {

@@ -19,6 +19,17 @@ Deno.test("tokenFileAuthorization() reads a rotated token within a minute, API-0
   strictEqual(await authorization.header(), "Bearer two");
 });
 
+Deno.test("tokenFileAuthorization() reads the file anew when the server refuses the token", async () => {
+  let content = "one\n";
+  const read = () => Promise.resolve(content);
+  const clock = new ManualClock();
+  const authorization = tokenFileAuthorization({ read, fallbackToken: "", clock });
+  strictEqual(await authorization.header(), "Bearer one");
+  content = "two\n";
+  authorization.distrust();
+  strictEqual(await authorization.header(), "Bearer two");
+});
+
 Deno.test("tokenFileAuthorization() keeps the last token while the file cannot be read", async () => {
   const clock = new ManualClock();
   const contents = ["one", new Error("gone"), "", "two"];

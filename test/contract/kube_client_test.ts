@@ -385,6 +385,43 @@ Deno.test("kube: loadConnection() takes --master alone, and knows when it is in 
   await rejects(loadConnection({ ...options, master: "" }), /KUBERNETES_SERVICE_HOST/);
 });
 
+Deno.test("kube: a refused token is replaced as soon as its file has a new one", async () => {
+  await using setting = await Setting.start();
+  const file = `${setting.directory}/proxy.token`;
+  const token = await Deno.readTextFile(file);
+  await Deno.writeTextFile(file, "of yesterday");
+  await setting.follow("proxy-token.kubeconfig");
+  await setting.until(() => setting.log.lines.some((line) => line.includes("401")));
+  await Deno.writeTextFile(file, token);
+  await setting.until(() => setting.store.hasSynced());
+});
+
+const SERVERS = [["an IPv6 address", "::1", "[::1]"], [
+  "a name",
+  "127.0.0.1",
+  "localhost",
+]] as const;
+for (const [what, host, written] of SERVERS) {
+  Deno.test(`kube: a server by ${what} is reached and known by its certificate`, async () => {
+    await using setting = await Setting.start({ host });
+    const url = `https://${written}:${setting.server.port}`;
+    const files = {
+      cluster: { "certificate-authority": "ca.crt" },
+      user: { tokenFile: "proxy.token" },
+    };
+    await Deno.writeTextFile(`${setting.directory}/by-name`, kubeconfig(url, files));
+    await setting.synced("by-name");
+    deepStrictEqual(setting.log.lines, []);
+  });
+}
+
+Deno.test("kube: a role that is bound after the start is noticed within seconds", async () => {
+  await using setting = await Setting.start();
+  setting.server.faults.add({ kind: "error", code: 403, count: 8 });
+  await setting.synced();
+  deepStrictEqual(setting.server.faults.list(), []);
+});
+
 Deno.test("kube: a refused token is told once, and tried again", async () => {
   await using setting = await Setting.start();
   await Deno.writeTextFile(`${setting.directory}/proxy.token`, "not yet valid");
