@@ -62,6 +62,7 @@ const NEEDS: readonly Need[] = [
     profiles: ["test"],
   },
   { package: "procps", provides: ["ps"], profiles: ["test"] },
+  { package: "unzip", provides: ["unzip"], profiles: ["test"] },
 ];
 
 /** Why the set-up cannot be done; the message says what to do about it. */

@@ -78,12 +78,12 @@ export async function unpackImage(bundle: string): Promise<void> {
   await passes(["tar", "-xzf", layer, "-C", `${bundle}/rootfs`]);
 }
 
-/** Reads deploy/vipd.yaml with deploy/unprivileged.yaml over it. */
+/** Reads deploy/base/vipd.yaml with deploy/unprivileged/daemonset.yaml over it. */
 export async function readPod(): Promise<Pod> {
-  const text = await Deno.readTextFile(`${ROOT}deploy/vipd.yaml`);
+  const text = await Deno.readTextFile(`${ROOT}deploy/base/vipd.yaml`);
   const objects = parseAllDocuments(text).map((document) => document.toJS());
   const find = (kind: string) => objects.find((object) => object.kind === kind);
-  const patch = parse(await Deno.readTextFile(`${ROOT}deploy/unprivileged.yaml`));
+  const patch = parse(await Deno.readTextFile(`${ROOT}deploy/unprivileged/daemonset.yaml`));
   const { containers: [container], volumes } = find("DaemonSet").spec.template.spec;
   const { securityContext } = patch.spec.template.spec.containers[0];
   return { container: { ...container, securityContext }, volumes, config: find("ConfigMap").data };

@@ -1,6 +1,6 @@
 /**
  * The container image in the place of kube-proxy's, as deploy/ has it: run by crun in the network
- * namespace of a node, with a read-only root, the capabilities of deploy/unprivileged.yaml and no
+ * namespace of a node, with a read-only root, the capabilities of deploy/unprivileged/ and no
  * more, the files of a service account, and the embedded API server over TLS. Once for each way
  * to find out which kind of iptables the node uses. Needs root, crun, curl, Debian's mirror, and
  * dist/vipd (`deno task build`), from which it makes the image.
