@@ -34,7 +34,10 @@ function change(title: string, test: (web: Workload, family: Family) => Promise<
   }
 }
 
-const NODE_PORT = { ...WEB, nodePort: 30_500 };
+/** Of its own, so that nobody else answers there before the change has arrived. */
+function nodePortOf({ n }: Workload): { readonly name: string; readonly nodePort: number } {
+  return { ...WEB, nodePort: 30_500 + n };
+}
 
 /** The node port of a Service from outside. */
 function atNode(web: Workload, { family, port }: { family: Family; port: number }) {
@@ -84,8 +87,8 @@ if (MODE !== "ipvs") {
 
 change("affinity holds for node ports too, and ends with its endpoint", async (web, family) => {
   web.place(["pod-b", "far-1"]);
-  web.write({ type: "NodePort", sessionAffinity: "ClientIP", ports: [NODE_PORT] });
-  const target = atNode(web, { family, port: 30_500 });
+  web.write({ type: "NodePort", sessionAffinity: "ClientIP", ports: [nodePortOf(web)] });
+  const target = atNode(web, { family, port: 30_500 + web.n });
   await eventually(
     "somebody",
     async () => (await cluster.probe("outside", target)).kind === "answer" || undefined,
@@ -100,7 +103,7 @@ change("affinity holds for node ports too, and ends with its endpoint", async (w
 
 change("ExternalName, ClusterIP, NodePort, and back", async (web, family) => {
   const target = web.target(family);
-  const port = atNode(web, { family, port: 30_500 });
+  const port = atNode(web, { family, port: 30_500 + web.n });
   const nobody = { type: "ExternalName", externalName: "example.com" };
   const none = {
     clusterIP: "",
@@ -113,7 +116,7 @@ change("ExternalName, ClusterIP, NodePort, and back", async (web, family) => {
   web.write({ ...none, ...nobody });
   web.write({});
   await web.answers("pod-a", { target, by: ["pod-b"] });
-  web.write({ type: "NodePort", ports: [NODE_PORT, DNS] });
+  web.write({ type: "NodePort", ports: [nodePortOf(web), DNS] });
   await web.answers("outside", { target: port, by: ["pod-b"] });
   await web.answers("pod-a", { target, by: ["pod-b"] });
   web.write({ type: "ClusterIP" });
@@ -127,7 +130,7 @@ change("ExternalName, ClusterIP, NodePort, and back", async (web, family) => {
 
 change("ports come and go, and change their protocol", async (web, family) => {
   const udp = { protocol: "udp", port: 80 } as const;
-  const bothNode = atNode(web, { family, port: 30_500 });
+  const bothNode = atNode(web, { family, port: 30_500 + web.n });
   web.place(["pod-b"]);
   web.write({ ports: [WEB] });
   await web.answers("pod-a", { target: web.target(family), by: ["pod-b"] });
@@ -137,13 +140,16 @@ change("ports come and go, and change their protocol", async (web, family) => {
   web.write({ ports: [{ ...DNS, port: 80 }] });
   await web.answers("pod-a", { target: web.target(family, udp), by: ["pod-b"] });
   notEqual((await cluster.probe("pod-a", web.target(family, { timeoutMs: 300 }))).kind, "answer");
-  web.write({ type: "NodePort", ports: [{ ...DNS, port: 80, nodePort: 30_500 }] });
+  web.write({ type: "NodePort", ports: [{ ...DNS, port: 80, nodePort: 30_500 + web.n }] });
   await web.answers("outside", { target: { ...bothNode, protocol: "udp" }, by: ["pod-b"] });
-  web.write({ type: "NodePort", ports: [{ ...DNS, port: 80, nodePort: 30_500 }, NODE_PORT] });
+  web.write({
+    type: "NodePort",
+    ports: [{ ...DNS, port: 80, nodePort: 30_500 + web.n }, nodePortOf(web)],
+  });
   await web.answers("outside", { target: bothNode, by: ["pod-b"] });
   await web.answers("outside", { target: { ...bothNode, protocol: "udp" }, by: ["pod-b"] });
-  web.write({ type: "NodePort", ports: [{ ...NODE_PORT, nodePort: 30_501 }] });
-  await web.answers("outside", { target: { ...bothNode, port: 30_501 }, by: ["pod-b"] });
+  web.write({ type: "NodePort", ports: [{ ...nodePortOf(web), nodePort: 30_900 + web.n }] });
+  await web.answers("outside", { target: { ...bothNode, port: 30_900 + web.n }, by: ["pod-b"] });
   await web.answers("outside", { target: bothNode, by: ["refused"] });
   web.write({});
 });
@@ -182,12 +188,12 @@ change(
   "a health check port follows the policy, and local endpoints that end",
   async (web, family) => {
     const host = ADDRESSES[family].node;
-    const url = `http://${host.includes(":") ? `[${host}]` : host}:32050/healthz`;
+    const url = `http://${host.includes(":") ? `[${host}]` : host}:${32_000 + web.n}/healthz`;
     const spec = {
       type: "LoadBalancer",
       externalTrafficPolicy: "Local",
-      healthCheckNodePort: 32_050,
-      ports: [NODE_PORT],
+      healthCheckNodePort: 32_000 + web.n,
+      ports: [nodePortOf(web)],
     };
     const status = (want: number | undefined) =>
       eventually(`status ${want}`, async () => (await getOnce(url))?.status === want || undefined);
@@ -202,12 +208,18 @@ change(
     const ending = { ready: false, serving: true, terminating: true };
     web.place([{ pod: "pod-a", conditions: ending }, "far-1"]);
     await status(503);
-    await web.answers("outside", { target: atNode(web, { family, port: 30_500 }), by: ["pod-a"] });
+    await web.answers("outside", {
+      target: atNode(web, { family, port: 30_500 + web.n }),
+      by: ["pod-a"],
+    });
     web.place(["far-1"]);
     await status(503);
     web.write({ ...spec, externalTrafficPolicy: "Cluster", healthCheckNodePort: undefined });
     await status(undefined);
-    await web.answers("outside", { target: atNode(web, { family, port: 30_500 }), by: ["far-1"] });
+    await web.answers("outside", {
+      target: atNode(web, { family, port: 30_500 + web.n }),
+      by: ["far-1"],
+    });
     web.write(spec);
     await status(503);
     web.place(["pod-a", "far-1"]);
