@@ -1,6 +1,7 @@
 import { deepStrictEqual } from "node:assert/strict";
 import {
   nodeObject,
+  plannerOptions,
   service,
   slice,
   sliceEndpoint,
@@ -35,15 +36,10 @@ function dnsSlice(...endpoints: SliceEndpoint[]): EndpointSlice {
 }
 
 function makePlanner(nodePortAddresses: readonly string[] = []): Planner {
-  return new Planner({
-    family: "IPv4",
-    nodeName: "here",
-    detectLocal: { kind: "ClusterCIDR" },
+  return new Planner(plannerOptions({
     clusterCidrs: [],
     nodePortAddresses: nodePortAddresses.map(parseCidr),
-    allowExternalIps: true,
-    nodeHints: true,
-  });
+  }));
 }
 
 const HOST_ADDRESSES = ["192.168.77.2", "192.168.78.2"].map((ip) => ({

@@ -1,6 +1,7 @@
 import { deepStrictEqual } from "node:assert/strict";
 import {
   nodeObject,
+  plannerOptions,
   service,
   slice,
   sliceEndpoint,
@@ -14,15 +15,10 @@ import type { Plan } from "./plan.ts";
 import { Planner } from "./planner.ts";
 
 function planOf(parts: SnapshotParts, family: IpFamily = "IPv4"): Plan {
-  const planner = new Planner({
+  const planner = new Planner(plannerOptions({
     family,
-    nodeName: "here",
-    detectLocal: { kind: "ClusterCIDR" },
     clusterCidrs: [],
-    nodePortAddresses: [],
-    allowExternalIps: true,
-    nodeHints: true,
-  });
+  }));
   return planner.plan(snapshot({ ...parts, node: nodeObject() }), []);
 }
 

@@ -13,10 +13,10 @@ import { type Applied, diffRulesets } from "../../src/backend/iptables/diff.ts";
 import { diffObserved } from "../../src/backend/iptables/observed.ts";
 import { renderRuleset } from "../../src/backend/iptables/render.ts";
 import type { RestoreText } from "../../src/kernel/iptables/restore.ts";
-import { ipFromBytes, parseCidr } from "../../src/model/ip.ts";
+import { ipFromBytes } from "../../src/model/ip.ts";
 import type { EndpointSlice, NamespacedName, Snapshot } from "../../src/model/objects.ts";
 import { Planner } from "../../src/model/planner.ts";
-import { nodeObject, service, slice, sliceEndpoint } from "../support/builders.ts";
+import { nodeObject, plannerOptions, service, slice, sliceEndpoint } from "../support/builders.ts";
 import { FACTS } from "../support/iptables_stage.ts";
 
 const SERVICES = 10_000;
@@ -51,15 +51,7 @@ const snapshot: Snapshot = {
   serviceCidrs: new Map(),
 };
 
-const planner = new Planner({
-  family: "IPv4",
-  nodeName: "here",
-  detectLocal: { kind: "ClusterCIDR" },
-  clusterCidrs: [parseCidr("10.0.0.0/8")],
-  nodePortAddresses: [],
-  allowExternalIps: true,
-  nodeHints: true,
-});
+const planner = new Planner(plannerOptions());
 const plan = planner.plan(snapshot, []);
 const wish = renderRuleset(plan, { facts: FACTS, previous: undefined });
 let applied: Applied = { ruleset: wish, owned: diffObserved(new Map(), wish).owned };

@@ -21,7 +21,7 @@ import { parseCidr, parseIp } from "../../src/model/ip.ts";
 import type { EndpointSlice, Service, ServiceCidr } from "../../src/model/objects.ts";
 import { Planner } from "../../src/model/planner.ts";
 import { openNftNamespace } from "../contract/nft_namespace.ts";
-import { nodeObject, service, slice, sliceEndpoint } from "../support/builders.ts";
+import { nodeObject, plannerOptions, service, slice, sliceEndpoint } from "../support/builders.ts";
 
 const ENDPOINTS = 5;
 
@@ -142,15 +142,9 @@ async function bench(
   const inner = writer === "nft" ? new NftTool({ run: namespace.run }) : namespace.netlink();
   const nft = new TimedNft(inner);
   const cluster = new Cluster(size);
-  const planner = new Planner({
-    family: "IPv4",
-    nodeName: "here",
-    detectLocal: { kind: "ClusterCIDR" },
-    clusterCidrs: [parseCidr("10.0.0.0/8")],
+  const planner = new Planner(plannerOptions({
     nodePortAddresses: "primary",
-    allowExternalIps: true,
-    nodeHints: true,
-  });
+  }));
   const start = () => new NftablesBackend({ family: "IPv4", nft, config: CONFIG, log: SILENT });
   let backend = start();
   const sync = () => backend.sync(planner.plan(cluster, []));

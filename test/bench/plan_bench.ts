@@ -7,10 +7,10 @@
  * @module
  */
 
-import { ipFromBytes, parseCidr } from "../../src/model/ip.ts";
+import { ipFromBytes } from "../../src/model/ip.ts";
 import type { EndpointSlice, NamespacedName, Snapshot } from "../../src/model/objects.ts";
 import { Planner } from "../../src/model/planner.ts";
-import { nodeObject, service, slice, sliceEndpoint } from "../support/builders.ts";
+import { nodeObject, plannerOptions, service, slice, sliceEndpoint } from "../support/builders.ts";
 
 const SERVICES = 10_000;
 const ENDPOINTS = 10;
@@ -46,15 +46,7 @@ const snapshot: Snapshot = {
 const hostAddresses = [{ interfaceName: "eth0", ip: ip(192, 1) }];
 
 function makePlanner(): Planner {
-  return new Planner({
-    family: "IPv4",
-    nodeName: "here",
-    detectLocal: { kind: "ClusterCIDR" },
-    clusterCidrs: [parseCidr("10.0.0.0/8")],
-    nodePortAddresses: [],
-    allowExternalIps: true,
-    nodeHints: true,
-  });
+  return new Planner(plannerOptions());
 }
 
 const warm = makePlanner();

@@ -14,7 +14,14 @@ import { SILENT } from "../../src/log.ts";
 import { IP_FAMILIES, type IpFamily, parseCidr, parseIp } from "../../src/model/ip.ts";
 import { Planner, type PlannerOptions } from "../../src/model/planner.ts";
 import { canonicalNftables } from "../conformance/canonical/nftables.ts";
-import { nodeObject, service, slice, sliceEndpoint, snapshot } from "../support/builders.ts";
+import {
+  nodeObject,
+  plannerOptions,
+  service,
+  slice,
+  sliceEndpoint,
+  snapshot,
+} from "../support/builders.ts";
 import { Random } from "../support/random.ts";
 import { type NftNamespace, openNftNamespace } from "./nft_namespace.ts";
 import { RandomCluster } from "./random_cluster.ts";
@@ -35,16 +42,12 @@ const CONFIG = {
 };
 
 function plannerOf(family: IpFamily, options: Partial<PlannerOptions> = {}): Planner {
-  return new Planner({
+  return new Planner(plannerOptions({
     family,
-    nodeName: "here",
-    detectLocal: { kind: "ClusterCIDR" },
     clusterCidrs: ["10.0.0.0/12", "fd00:20::/48"].map(parseCidr),
     nodePortAddresses: "primary",
-    allowExternalIps: true,
-    nodeHints: true,
     ...options,
-  });
+  }));
 }
 
 /** Commands of an administrator who means no good; some of them may fail. */

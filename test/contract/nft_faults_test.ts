@@ -15,9 +15,8 @@ import { NftTool } from "../../src/kernel/nft/tool.ts";
 import { checkTool } from "../../src/kernel/nft/tool_version.ts";
 import type { TableName, Transaction } from "../../src/kernel/nft/values.ts";
 import { SILENT } from "../../src/log.ts";
-import { parseCidr } from "../../src/model/ip.ts";
 import { Planner } from "../../src/model/planner.ts";
-import { nodeObject, snapshot } from "../support/builders.ts";
+import { nodeObject, plannerOptions, snapshot } from "../support/builders.ts";
 import { type NftNamespace, openNftNamespace } from "./nft_namespace.ts";
 
 const TABLE: TableName = { family: "ip", name: "kube-proxy" };
@@ -85,15 +84,9 @@ for (const [kind, open] of HANDLES) {
       minSyncPeriodMs: undefined,
     };
     const backend = new NftablesBackend({ family: "IPv4", nft, config, log: SILENT });
-    const planner = new Planner({
-      family: "IPv4",
-      nodeName: "here",
-      detectLocal: { kind: "ClusterCIDR" },
-      clusterCidrs: [parseCidr("10.0.0.0/8")],
+    const planner = new Planner(plannerOptions({
       nodePortAddresses: "primary",
-      allowExternalIps: true,
-      nodeHints: true,
-    });
+    }));
     const plan = planner.plan(snapshot({ node: nodeObject() }), []);
     await rejects(
       backend.sync(plan),

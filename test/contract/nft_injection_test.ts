@@ -11,10 +11,17 @@ import { NftablesBackend } from "../../src/backend/nftables/backend.ts";
 import type { Nft } from "../../src/kernel/nft/nft.ts";
 import { NftTool } from "../../src/kernel/nft/tool.ts";
 import { SILENT } from "../../src/log.ts";
-import { parseCidr, parseIp } from "../../src/model/ip.ts";
+import { parseIp } from "../../src/model/ip.ts";
 import type { Service } from "../../src/model/objects.ts";
 import { Planner } from "../../src/model/planner.ts";
-import { nodeObject, service, slice, sliceEndpoint, snapshot } from "../support/builders.ts";
+import {
+  nodeObject,
+  plannerOptions,
+  service,
+  slice,
+  sliceEndpoint,
+  snapshot,
+} from "../support/builders.ts";
 import { type NftNamespace, openNftNamespace } from "./nft_namespace.ts";
 
 const EVIL = [
@@ -43,15 +50,9 @@ const CONFIG = {
 };
 
 function planOf(services: readonly Service[]) {
-  const planner = new Planner({
-    family: "IPv4",
-    nodeName: "here",
-    detectLocal: { kind: "ClusterCIDR" },
-    clusterCidrs: [parseCidr("10.0.0.0/8")],
+  const planner = new Planner(plannerOptions({
     nodePortAddresses: "primary",
-    allowExternalIps: true,
-    nodeHints: true,
-  });
+  }));
   return planner.plan(
     snapshot({
       services,

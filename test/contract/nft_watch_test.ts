@@ -16,7 +16,14 @@ import { SILENT } from "../../src/log.ts";
 import { parseCidr, parseIp } from "../../src/model/ip.ts";
 import type { Plan } from "../../src/model/plan.ts";
 import { Planner } from "../../src/model/planner.ts";
-import { nodeObject, service, slice, sliceEndpoint, snapshot } from "../support/builders.ts";
+import {
+  nodeObject,
+  plannerOptions,
+  service,
+  slice,
+  sliceEndpoint,
+  snapshot,
+} from "../support/builders.ts";
 import { type NftNamespace, openNftNamespace } from "./nft_namespace.ts";
 
 const HEARD_MS = 2_000;
@@ -37,15 +44,9 @@ const HANDLES: readonly (readonly [string, (namespace: NftNamespace) => Nft])[] 
 ];
 
 function planner(): Planner {
-  return new Planner({
-    family: "IPv4",
-    nodeName: "here",
-    detectLocal: { kind: "ClusterCIDR" },
-    clusterCidrs: [parseCidr("10.0.0.0/8")],
+  return new Planner(plannerOptions({
     nodePortAddresses: "primary",
-    allowExternalIps: true,
-    nodeHints: true,
-  });
+  }));
 }
 
 function planOf(planner: Planner, endpoint: string): Plan {

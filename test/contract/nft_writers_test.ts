@@ -22,6 +22,7 @@ import { canonicalNftables } from "../conformance/canonical/nftables.ts";
 import { Random } from "../support/random.ts";
 import { type NftNamespace, openNftNamespace } from "./nft_namespace.ts";
 import { RandomCluster } from "./random_cluster.ts";
+import { plannerOptions } from "../support/builders.ts";
 
 const SEEDS = Deno.env.get("SEEDS")?.split(",").map(Number) ?? [1, 2, 3];
 const STEPS = 8;
@@ -80,14 +81,11 @@ async function follow(seed: number, family: IpFamily): Promise<void> {
   ];
   const writers: Writer[] = handles.map((one) => ({ ...one, backend: backendOf(one.nft) }));
   const clusterCidrs = ["10.0.0.0/12", "fd00:20::/48"].map(parseCidr);
-  const planner = new Planner({
+  const planner = new Planner(plannerOptions({
     family,
-    nodeName: "here",
     clusterCidrs,
-    allowExternalIps: true,
-    nodeHints: true,
     ...node,
-  });
+  }));
   const cluster = new RandomCluster(random, family);
   for (let step = 0; step < STEPS; step++) {
     cluster.mutate(1 + random.below(10));

@@ -26,6 +26,7 @@ import type { Plan } from "../../src/model/plan.ts";
 import { Planner } from "../../src/model/planner.ts";
 import { Random } from "../support/random.ts";
 import { Cluster } from "./cluster.ts";
+import { plannerOptions } from "../support/builders.ts";
 
 const TIMES = 40;
 const STEPS = 12;
@@ -55,15 +56,10 @@ class World {
 
   constructor(random: Random) {
     this.#cluster = new Cluster(random);
-    this.#planner = new Planner({
-      family: "IPv4",
-      nodeName: "here",
-      detectLocal: { kind: "ClusterCIDR" },
+    this.#planner = new Planner(plannerOptions({
       clusterCidrs: random.chance(0.5) ? [parseCidr("10.0.0.0/8")] : [],
       nodePortAddresses: random.chance(0.5) ? [] : [parseCidr("192.168.0.0/24")],
-      allowExternalIps: true,
-      nodeHints: true,
-    });
+    }));
   }
 
   plan(): Plan {

@@ -11,20 +11,16 @@ import type { Plan } from "../../src/model/plan.ts";
 import { Stage } from "../support/ipvs_stage.ts";
 import { Random } from "../support/random.ts";
 import { Cluster } from "./cluster.ts";
+import { plannerOptions } from "../support/builders.ts";
 
 const TIMES = 25;
 const STEPS = 12;
 
 function plannerOf(random: Random): Planner {
-  return new Planner({
-    family: "IPv4",
-    nodeName: "here",
-    detectLocal: { kind: "ClusterCIDR" },
+  return new Planner(plannerOptions({
     clusterCidrs: [],
     nodePortAddresses: random.chance(0.5) ? [] : "primary",
-    allowExternalIps: true,
-    nodeHints: true,
-  });
+  }));
 }
 
 /** What of a kernel is compared: everything but real servers that drain. */

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { parseIp } from "../../src/model/ip.ts";
+import { parseCidr, parseIp } from "../../src/model/ip.ts";
 import type {
   EndpointSlice,
   NamespacedName,
@@ -16,6 +16,7 @@ import type {
   SliceEndpoint,
   Snapshot,
 } from "../../src/model/objects.ts";
+import type { PlannerOptions } from "../../src/model/planner.ts";
 
 /** A ClusterIP Service `ns/web` with TCP port `http` 80. */
 export function service(fields: Partial<Service> = {}): Service {
@@ -74,6 +75,20 @@ export function nodeObject(fields: Partial<NodeObject> = {}): NodeObject {
     zone: "",
     deleting: false,
     taints: [],
+    ...fields,
+  };
+}
+
+/** How the node "here" plans IPv4 for a cluster of that address plan. */
+export function plannerOptions(fields: Partial<PlannerOptions> = {}): PlannerOptions {
+  return {
+    family: "IPv4",
+    nodeName: "here",
+    detectLocal: { kind: "ClusterCIDR" },
+    clusterCidrs: [parseCidr("10.0.0.0/8")],
+    nodePortAddresses: [],
+    allowExternalIps: true,
+    nodeHints: true,
     ...fields,
   };
 }

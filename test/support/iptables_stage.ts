@@ -9,11 +9,11 @@ import { FakeIptables } from "../../src/kernel/iptables/fake.ts";
 import { BLIND_MONITOR } from "../../src/kernel/iptables/monitor.ts";
 import type { IptablesVariant } from "../../src/kernel/iptables/version.ts";
 import { type Fields, type Logger, SILENT } from "../../src/log.ts";
-import { parseCidr, parseIp } from "../../src/model/ip.ts";
+import { parseIp } from "../../src/model/ip.ts";
 import type { EndpointSlice, Service } from "../../src/model/objects.ts";
 import type { Plan } from "../../src/model/plan.ts";
 import { Planner } from "../../src/model/planner.ts";
-import { nodeObject, service, slice, sliceEndpoint, snapshot } from "./builders.ts";
+import { nodeObject, plannerOptions, service, slice, sliceEndpoint, snapshot } from "./builders.ts";
 import { IptablesBackend } from "../../src/backend/iptables/backend.ts";
 import type { BackendFacts } from "../../src/backend/iptables/style.ts";
 
@@ -43,15 +43,7 @@ export class Stage {
   readonly logged: { readonly message: string; readonly fields: Fields | undefined }[] = [];
   readonly #services = new Map<string, Service>();
   readonly #slices = new Map<string, EndpointSlice>();
-  readonly #planner = new Planner({
-    family: "IPv4",
-    nodeName: "here",
-    detectLocal: { kind: "ClusterCIDR" },
-    clusterCidrs: [parseCidr("10.0.0.0/8")],
-    nodePortAddresses: [],
-    allowExternalIps: true,
-    nodeHints: true,
-  });
+  readonly #planner = new Planner(plannerOptions());
   backend: IptablesBackend;
 
   constructor(variant: IptablesVariant = "nf_tables") {

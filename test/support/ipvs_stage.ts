@@ -20,7 +20,7 @@ import { parseIp } from "../../src/model/ip.ts";
 import type { EndpointSlice, HostAddress, Service } from "../../src/model/objects.ts";
 import type { Plan } from "../../src/model/plan.ts";
 import { Planner } from "../../src/model/planner.ts";
-import { nodeObject, service, slice, sliceEndpoint, snapshot } from "./builders.ts";
+import { nodeObject, plannerOptions, service, slice, sliceEndpoint, snapshot } from "./builders.ts";
 import type { Backend, SyncReport } from "../../src/backend/contract.ts";
 import { ipvsMode } from "../../src/backend/ipvs/backend.ts";
 
@@ -42,16 +42,10 @@ export class Stage {
   ];
   readonly #services = new Map<string, Service>();
   readonly #slices = new Map<string, EndpointSlice>();
-  readonly #planner = new Planner({
-    family: "IPv4",
-    nodeName: "here",
-    detectLocal: { kind: "ClusterCIDR" },
+  readonly #planner = new Planner(plannerOptions({
     clusterCidrs: [],
-    nodePortAddresses: [],
     nodeIp: parseIp("0.0.0.0"),
-    allowExternalIps: true,
-    nodeHints: true,
-  });
+  }));
   readonly mode = ipvsMode({
     openIptables: () => Promise.resolve(this.iptables),
     openMonitor: () => BLIND_MONITOR,

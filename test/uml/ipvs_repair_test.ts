@@ -15,7 +15,14 @@ import { type IpFamily, parseCidr, parseIp } from "../../src/model/ip.ts";
 import type { EndpointSlice, Service } from "../../src/model/objects.ts";
 import { Planner } from "../../src/model/planner.ts";
 import { inUml } from "../contract/inside.ts";
-import { nodeObject, service, slice, sliceEndpoint, snapshot } from "../support/builders.ts";
+import {
+  nodeObject,
+  plannerOptions,
+  service,
+  slice,
+  sliceEndpoint,
+  snapshot,
+} from "../support/builders.ts";
 import { ended } from "../support/process.ts";
 import { legacyIptablesPath } from "../support/tools.ts";
 
@@ -47,16 +54,11 @@ class World {
   #backend: Backend | undefined;
 
   constructor(readonly plot: Plot) {
-    this.#planner = new Planner({
+    this.#planner = new Planner(plannerOptions({
       family: plot.family,
-      nodeName: "here",
-      detectLocal: { kind: "ClusterCIDR" },
       clusterCidrs: [],
-      nodePortAddresses: [],
       nodeIp: parseIp(plot.node),
-      allowExternalIps: true,
-      nodeHints: true,
-    });
+    }));
   }
 
   /** Service `n`; its endpoints are on this node. */

@@ -16,7 +16,14 @@ import { parseIp } from "../../src/model/ip.ts";
 import type { EndpointSlice, Service } from "../../src/model/objects.ts";
 import { Planner } from "../../src/model/planner.ts";
 import { inUml } from "../contract/inside.ts";
-import { nodeObject, service, slice, sliceEndpoint, snapshot } from "../support/builders.ts";
+import {
+  nodeObject,
+  plannerOptions,
+  service,
+  slice,
+  sliceEndpoint,
+  snapshot,
+} from "../support/builders.ts";
 import { legacyIptablesPath } from "../support/tools.ts";
 
 const SERVICES = 2000;
@@ -38,16 +45,10 @@ function objects(n: number, endpoints = ENDPOINTS): [Service, EndpointSlice] {
   ];
 }
 
-const planner = new Planner({
-  family: "IPv4",
-  nodeName: "here",
-  detectLocal: { kind: "ClusterCIDR" },
+const planner = new Planner(plannerOptions({
   clusterCidrs: [],
-  nodePortAddresses: [],
   nodeIp: parseIp("0.0.0.0"),
-  allowExternalIps: true,
-  nodeHints: true,
-});
+}));
 
 const world = Array.from({ length: SERVICES }, (_, n) => objects(n + 1));
 

@@ -7,7 +7,7 @@ import { SysctlError } from "../../kernel/procfs/sysctl.ts";
 import { SILENT } from "../../log.ts";
 import { type IpFamily, parseCidr } from "../../model/ip.ts";
 import { Planner } from "../../model/planner.ts";
-import { snapshot } from "../../../test/support/builders.ts";
+import { plannerOptions, snapshot } from "../../../test/support/builders.ts";
 import { type Host, iptablesMode } from "./backend.ts";
 import { watchTables } from "./watch.ts";
 
@@ -37,15 +37,10 @@ async function start({ family = "IPv4", config, host, liberal = "0" }: Attempt) 
     ...host,
   });
   const backend = await mode.open({ family, config: { ...CONFIG, ...config }, log: SILENT });
-  const planner = new Planner({
+  const planner = new Planner(plannerOptions({
     family,
-    nodeName: "here",
-    detectLocal: { kind: "ClusterCIDR" },
     clusterCidrs: [],
-    nodePortAddresses: [],
-    allowExternalIps: true,
-    nodeHints: true,
-  });
+  }));
   await backend.sync(planner.plan(snapshot({}), []));
   const filter = (await iptables.save()).get("filter");
   return { counters, written, filter, rules: (chain: string) => filter?.get(chain) ?? [] };

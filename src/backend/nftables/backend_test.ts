@@ -9,6 +9,7 @@ import type { Plan } from "../../model/plan.ts";
 import { Planner } from "../../model/planner.ts";
 import {
   nodeObject,
+  plannerOptions,
   service,
   slice,
   sliceEndpoint,
@@ -34,15 +35,9 @@ interface World {
 /** Services `ns/name` with endpoints 10.0.x.1…; plans follow each other as in the daemon. */
 class Stage {
   readonly nft = new FakeNft();
-  readonly planner = new Planner({
-    family: "IPv4",
-    nodeName: "here",
-    detectLocal: { kind: "ClusterCIDR" },
-    clusterCidrs: [parseCidr("10.0.0.0/8")],
+  readonly planner = new Planner(plannerOptions({
     nodePortAddresses: "primary",
-    allowExternalIps: true,
-    nodeHints: true,
-  });
+  }));
   readonly world: World = { services: [], slices: [], serviceCidrs: ["172.30.0.0/16"] };
   backend = this.restarted();
 
