@@ -57,6 +57,15 @@ export function distrustReason(
       : `which is not among the certificate authorities: ${known.join("; ")}`);
 }
 
+/**
+ * The private key of a PEM file, which may hold certificates too: the kubelet keeps both in
+ * kubelet-client-current.pem. All of it when there is none.
+ */
+export function privateKeyOf(pem: string): string {
+  const blocks = pem.match(/-----BEGIN ([A-Z ]+)-----[^-]+-----END \1-----\n?/g) ?? [];
+  return blocks.find((block) => /^-----BEGIN ([A-Z]+ )*PRIVATE KEY-----/.test(block)) ?? pem;
+}
+
 /** All certificates of a PEM file. */
 export function certificatesOf(pem: string): readonly X509Certificate[] {
   const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];

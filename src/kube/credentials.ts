@@ -8,7 +8,7 @@ import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { ConfigError } from "../config/problem.ts";
 import type { Logger } from "../log.ts";
-import { certificatesOf, keyPairProblem, validityProblem } from "./certificates.ts";
+import { certificatesOf, keyPairProblem, privateKeyOf, validityProblem } from "./certificates.ts";
 import type { Authorization, Connection } from "./connection.ts";
 import {
   BARE_SOURCE,
@@ -54,7 +54,7 @@ export async function loadConnection(options: ConnectionOptions): Promise<Connec
     server: source.server,
     caPem,
     clientCertificatePem,
-    clientKeyPem,
+    clientKeyPem: clientKeyPem && privateKeyOf(clientKeyPem),
     tlsServerName: source.tlsServerName || undefined,
     insecureSkipTlsVerify: source.insecureSkipTlsVerify,
     authorization: await openAuthorization(source),

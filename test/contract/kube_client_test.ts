@@ -370,6 +370,18 @@ Deno.test("kube: a client certificate that expired is logged, one without its ke
   );
 });
 
+Deno.test("kube: a client certificate and its key may be in one file, as the kubelet's are", async () => {
+  await using setting = await Setting.start();
+  const { directory, server } = setting;
+  const { cert, key } = server.credentials.proxy;
+  await Deno.writeTextFile(`${directory}/current.pem`, `${cert}\n${key}`);
+  const user = { "client-certificate": "current.pem", "client-key": "current.pem" };
+  const text = kubeconfig(server.url, { cluster: { "certificate-authority": "ca.crt" }, user });
+  await Deno.writeTextFile(`${directory}/one.kubeconfig`, text);
+  await setting.synced("one.kubeconfig");
+  deepStrictEqual(setting.log.lines, []);
+});
+
 Deno.test("kube: loadConnection() names the file that is not there", async () => {
   await using setting = await Setting.start();
   await rejects(setting.connection("nothing.kubeconfig"), /--kubeconfig: .*nothing.kubeconfig/);
