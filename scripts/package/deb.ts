@@ -10,6 +10,8 @@ import { gzipSync } from "node:zlib";
 import { defaultsText, FIRST_CONFIG, unitText } from "../../src/cli/unit.ts";
 import { VIPD_VERSION } from "../../src/cli/version.ts";
 import type { Machine } from "../build/launcher.ts";
+import { type Component, componentsOf } from "../release/components.ts";
+import { licencesText } from "../release/papers.ts";
 import { manualPage } from "./manual.ts";
 
 const ARCHITECTURES: Readonly<Record<Machine, string>> = { x64: "amd64", arm64: "arm64" };
@@ -42,7 +44,15 @@ Description: Service networking of a Kubernetes node
 `;
 }
 
-function files(executable: Uint8Array<ArrayBuffer>, time: string): readonly File[] {
+interface Content {
+  readonly executable: Uint8Array<ArrayBuffer>;
+  /** Of the last commit, in seconds since 1970. */
+  readonly time: string;
+  /** Of the parts of the executable, in full. */
+  readonly licences: string;
+}
+
+function files({ executable, time, licences }: Content): readonly File[] {
   const date = new Date(Number(time) * 1000).toUTCString().replace("GMT", "+0000");
   const changelog = `vipd (${VIPD_VERSION}) unstable; urgency=medium\n\n  * See CHANGELOG.md.\n\n` +
     ` -- vipd maintainers <maintainers@vipd.invalid>  ${date}\n`;
@@ -59,9 +69,23 @@ function files(executable: Uint8Array<ArrayBuffer>, time: string): readonly File
     text("etc/default/vipd", defaultsText(["--config=/etc/vipd/config.conf"])),
     packed("usr/share/man/man8/vipd.8.gz", manualPage()),
     packed("usr/share/doc/vipd/changelog.gz", changelog),
-    text("usr/share/doc/vipd/copyright", COPYRIGHT),
+    text("usr/share/doc/vipd/copyright", copyrightText(licences)),
     text("usr/share/lintian/overrides/vipd", OVERRIDES),
   ];
+}
+
+/** Debian has the text of this licence; a package names the place. */
+function withoutCommonText(component: Component): Component {
+  const { license, texts } = component;
+  if (license !== "Apache-2.0") return component;
+  const others = texts.filter((text) => !/Apache License\s+Version 2\.0/.test(text));
+  return { ...component, texts: ["/usr/share/common-licenses/Apache-2.0", ...others] };
+}
+
+/** Machine-readable: lines of a field begin with a blank, empty ones with a dot behind it. */
+function copyrightText(licences: string): string {
+  const comment = licences.trim().split("\n").map((line) => line === "" ? " ." : ` ${line}`);
+  return `${COPYRIGHT}Comment:\n${comment.join("\n")}\n`;
 }
 
 const COPYRIGHT = `Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
@@ -71,7 +95,7 @@ Files: *
 Copyright: 2026 the vipd authors
 License: Apache-2.0
  On Debian systems, the full text of the Apache License, Version 2.0 can be found in the file
- /usr/share/common-licenses/Apache-2.0. Licences of bundled parts are in LICENSES.md of a release.
+ /usr/share/common-licenses/Apache-2.0.
 `;
 
 const OVERRIDES =
@@ -87,12 +111,17 @@ vipd: maintainer-script-calls-systemctl *
 /** Builds the package in `directory`; returns the path of the file. */
 export async function packageDeb(machine: Machine, directory = "dist"): Promise<string> {
   const isOwn = (machine === "arm64") === (Deno.build.arch === "aarch64");
-  const executable = await Deno.readFile(isOwn ? "dist/vipd" : `dist/vipd-${machine}`);
+  const program = isOwn ? "dist/vipd" : `dist/vipd-${machine}`;
+  const executable = await Deno.readFile(program);
+  const licences = licencesText(
+    { version: VIPD_VERSION, components: (await componentsOf(program)).map(withoutCommonText) },
+    await Deno.readTextFile("packaging/licenses/deno.txt"),
+  );
   const time = (await output(["git", "log", "-1", "--format=%ct"]))?.trim() ?? FALLBACK_TIME;
   const root = await Deno.makeTempDir({ prefix: "vipd-deb-" });
   try {
     await Deno.chmod(root, 0o755);
-    for (const file of files(executable, time)) await put(root, file);
+    for (const file of files({ executable, time, licences })) await put(root, file);
     const control = controlText(ARCHITECTURES[machine], Math.ceil(executable.length / 1024) + 40);
     await put(root, { path: "DEBIAN/control", content: control, mode: 0o644 });
     const conffiles = "/etc/vipd/config.conf\n/etc/default/vipd\n";

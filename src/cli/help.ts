@@ -19,6 +19,7 @@ export function helpText(): string {
     "",
     "Usage:",
     "  vipd [flags]",
+    "  vipd install|uninstall [--check]    as a service of systemd, in place of kube-proxy's",
     "",
     "Flags:",
     ...FLAGS.filter((flag) => !flag.hidden).map(flagLine),

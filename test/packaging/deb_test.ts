@@ -51,6 +51,18 @@ Deno.test("lintian has nothing against the package", async () => {
   assert.equal(stdout, "");
 });
 
+/** The package as a later version, with another configuration file in it. */
+async function laterVersion(directory: string): Promise<void> {
+  const tree = `${directory}/tree`;
+  await passes(ended(["dpkg-deb", "--raw-extract", PACKAGE, tree]));
+  const control = await Deno.readTextFile(`${tree}/DEBIAN/control`);
+  await Deno.writeTextFile(`${tree}/DEBIAN/control`, control.replace(VIPD_VERSION, "9.9.9"));
+  await Deno.writeTextFile(`${tree}/etc/vipd/config.conf`, "# theirs\n");
+  await passes(ended(["dpkg-deb", "--root-owner-group", "-Znone", "--build", tree, directory]));
+  await Deno.rename(`${directory}/vipd_9.9.9_amd64.deb`, `${directory}/later.deb`);
+  await Deno.remove(tree, { recursive: true });
+}
+
 Deno.test("the package is installed, works and goes away in a fresh Debian", async (t) => {
   const root = await Deno.makeTempDir({ prefix: "vipd-debian-" });
   try {
@@ -86,8 +98,17 @@ Deno.test("the package is installed, works and goes away in a fresh Debian", asy
         kill $!; wait $! || { cat /tmp/log; exit 1; }; iptables-save -t nat`;
       assert.match(await passes(inside(root, script, { isOwnNetwork: true })), /KUBE-SVC-/);
     });
+    await t.step("a change of the configuration survives an upgrade", async () => {
+      await passes(inside(root, "echo '# mine' >>/etc/vipd/config.conf"));
+      await laterVersion(root);
+      await passes(inside(root, "dpkg --force-confdef --force-confold --install /later.deb"));
+      assert.match(await passes(inside(root, "cat /etc/vipd/config.conf")), /# mine/);
+      const version = "dpkg-query --show --showformat='${Version}' vipd";
+      assert.equal(await passes(inside(root, version)), "9.9.9");
+      assert.equal(await passes(inside(root, "vipd --version")), "Kubernetes v1.36.2\n");
+    });
     await t.step("a change of the configuration survives removal, not purging", async () => {
-      await passes(inside(root, "echo '# mine' >>/etc/vipd/config.conf; dpkg --remove vipd"));
+      await passes(inside(root, "dpkg --remove vipd"));
       assert.match(await passes(inside(root, "cat /etc/vipd/config.conf")), /# mine/);
       await passes(inside(root, "dpkg --purge vipd; test ! -e /etc/vipd/config.conf"));
       await passes(inside(root, "test ! -e /usr/sbin/vipd"));
