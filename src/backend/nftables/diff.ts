@@ -25,11 +25,15 @@ export const STATIC_KEY = "";
 export function diffBuild({ was, wish }: PartChange, family: NftFamily): readonly Command[] {
   const setsBefore = byName(was.sets);
   const chainsBefore = byName(was.chains);
+  const useless = unusableSets({ was, wish });
   const changed = wish.chains.filter((chain) => {
     const before = chainsBefore.get(chain.name);
-    return before === undefined || !isSameChain(before, chain, family);
+    return useless.length > 0 || before === undefined || !isSameChain(before, chain, family);
   });
   return [
+    // A set that rules refer to cannot be deleted.
+    ...(useless.length > 0 ? was.chains.flatMap(flushCommands) : []),
+    ...useless.map((set): Command => ({ op: "delete-set", set })),
     ...wish.sets.filter((set) => !isSameSet(setsBefore.get(set.name), set))
       .map((set): Command => ({ op: "add-set", set })),
     ...changed.flatMap((chain) => headCommands(chain, chainsBefore.get(chain.name))),
@@ -37,12 +41,20 @@ export function diffBuild({ was, wish }: PartChange, family: NftFamily): readonl
   ];
 }
 
+/** Sets of a wanted name that are of another make: they have to go first. */
+function unusableSets({ was, wish }: Pick<PartChange, "was" | "wish">): readonly Container[] {
+  const wanted = byName(wish.sets);
+  return was.sets.filter((set) => {
+    const after = wanted.get(set.name);
+    return after !== undefined && !isSameMake(set, after);
+  });
+}
+
 /** Empties chains and removes sets that are not wanted any more. */
 export function diffTidy({ was, wish }: PartChange): readonly Command[] {
   const setsAfter = byName(wish.sets);
   return [
-    ...unwanted({ was, wish }).filter(({ rules }) => rules.length > 0)
-      .map(({ name }): Command => ({ op: "flush-chain", chain: name })),
+    ...unwanted({ was, wish }).flatMap(flushCommands),
     ...was.sets.filter((set) => !setsAfter.has(set.name))
       .map((set): Command => ({ op: "delete-set", set })),
   ];
@@ -68,6 +80,10 @@ function headCommands(chain: Chain, before: Chain | undefined): readonly Command
   return [flush, { op: "delete-chain", chain: chain.name }, add];
 }
 
+function flushCommands({ name, rules }: Chain): readonly Command[] {
+  return rules.length > 0 ? [{ op: "flush-chain", chain: name }] : [];
+}
+
 function ruleCommands({ name, rules }: Chain): readonly Command[] {
   return rules.map((rule): Command => ({ op: "add-rule", chain: name, rule }));
 }
@@ -79,7 +95,12 @@ function isSameChain(before: Chain, after: Chain, family: NftFamily): boolean {
 }
 
 function isSameSet(before: Container | undefined, after: Container): boolean {
-  return before === after || before !== undefined && timeoutOf(before) === timeoutOf(after);
+  return before === after ||
+    before !== undefined && isSameMake(before, after) && timeoutOf(before) === timeoutOf(after);
+}
+
+function isSameMake(before: Container, after: Container): boolean {
+  return before.kind === after.kind && before.type.join() === after.type.join();
 }
 
 function timeoutOf(set: Container): number | undefined {
@@ -87,7 +108,9 @@ function timeoutOf(set: Container): number | undefined {
 }
 
 function hookText({ base }: Chain): string {
-  return base === undefined ? "" : `${base.type} ${base.hook} ${base.priority}`;
+  return base === undefined
+    ? ""
+    : `${base.type} ${base.hook} ${base.priority} ${base.policy ?? "accept"}`;
 }
 
 function byName<T extends { readonly name: string }>(values: readonly T[]): ReadonlyMap<string, T> {

@@ -26,9 +26,14 @@ export function endpointBase(name: ServicePortName, endpoint: Endpoint): string 
   return hashed(`${pathOf(name)}__${endpoint.ip.replaceAll(":", ".")}/${endpoint.port}`);
 }
 
-/** Whether a chain or set was made for a service: static ones have no slash. */
+/** Whether a chain was made for a service: static ones have no slash. */
 export function isServiceName(name: string): boolean {
   return name.includes("/");
+}
+
+/** Whether a set was made for an endpoint of a service with affinity. */
+export function isAffinityName(name: string): boolean {
+  return name.startsWith("affinity-");
 }
 
 function pathOf({ namespace, name, protocol, port }: ServicePortName): string {

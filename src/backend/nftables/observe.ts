@@ -70,8 +70,9 @@ function setUpCommands(
   found: ObservedTable | undefined,
   usable: ObservedTable | undefined,
 ): readonly Command[] {
-  if (usable !== undefined) return [];
   const add: Command = { op: "add-table", comment: TABLE_COMMENT };
+  // Adding a table that is there wakes it up.
+  if (usable !== undefined) return usable.isDormant ? [add] : [];
   return found === undefined ? [add] : [{ op: "delete-table" }, add];
 }
 

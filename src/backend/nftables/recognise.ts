@@ -10,7 +10,7 @@ import type { ObservedChain, ObservedSet, ObservedTable } from "../../kernel/nft
 import type { BaseHook, Chain, Container, Rule, TableName } from "../../kernel/nft/values.ts";
 import { type Containers, TABLE_COMMENT } from "./containers.ts";
 import type { Part, Placed } from "./desired.ts";
-import { isServiceName } from "./names.ts";
+import { isAffinityName, isServiceName } from "./names.ts";
 
 /** Stands for rules that are not the wanted ones; no chain of ours has it. */
 const OTHER_RULE: Rule = { statements: [{ kind: "return" }], comment: "others" };
@@ -46,7 +46,9 @@ export function strayPart(
   const chains = new Map([...observed.chains].filter(([name]) => isServiceName(name)));
   const own = new Set(Object.values(containers).map(({ name }) => name));
   const sets = new Map(
-    [...observed.sets].filter(([name]) => isServiceName(name) || own.has(name)),
+    [...observed.sets].filter(([name, { kind }]) =>
+      own.has(name) || kind === "set" && isAffinityName(name)
+    ),
   );
   for (const part of parts) {
     for (const { name } of part.chains) chains.delete(name);
@@ -69,16 +71,23 @@ export function foundElements(
   );
 }
 
-/** Why the table must be made anew: a set of ours has another type than it should. */
+/** Why the table must be made anew: a set of ours is of another make than it should be. */
 export function hasForeignTypes(
   observed: ObservedTable,
   containers: readonly Container[],
 ): boolean {
   return containers.some((set) => {
     const found = observed.sets.get(set.name);
-    return found !== undefined &&
-      (found.kind !== set.kind || found.type.join() !== set.type.join());
+    return found !== undefined && !isOfKind(found, set);
   });
+}
+
+/** Whether what is there can serve as the set; how long it remembers can be changed. */
+function isOfKind(found: ObservedSet, set: Container): boolean {
+  const isForgetful = set.kind === "set" && set.timeoutSeconds !== undefined;
+  return found.oddity === undefined && found.kind === set.kind &&
+    found.type.join() === set.type.join() &&
+    (found.timeoutSeconds !== undefined) === isForgetful;
 }
 
 /** Whether a table of our name was made by a proxy: it says so, or it holds what only proxies make. */
@@ -105,10 +114,13 @@ function foundChain(name: string, { base, rules }: ObservedChain): Chain {
 }
 
 function recogniseSet(wish: Container, found: ObservedSet): Container {
+  if (!isOfKind(found, wish)) return { kind: found.kind, name: wish.name, type: [] };
   if (wish.kind === "map" || wish.timeoutSeconds === found.timeoutSeconds) return wish;
   return { ...wish, timeoutSeconds: found.timeoutSeconds ?? 0 };
 }
 
 function hookText(base: BaseHook | undefined): string {
-  return base === undefined ? "" : `${base.type} ${base.hook} ${base.priority}`;
+  return base === undefined
+    ? ""
+    : `${base.type} ${base.hook} ${base.priority} ${base.policy ?? "accept"}`;
 }

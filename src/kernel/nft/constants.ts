@@ -34,7 +34,7 @@ export const NFNLGRP_NFTABLES = 7;
 /** NFTA_TABLE_* */
 export const TABLE = { NAME: 1, FLAGS: 2, USERDATA: 6 } as const;
 /** NFTA_CHAIN_* */
-export const CHAIN = { TABLE: 1, NAME: 3, HOOK: 4, TYPE: 7, USERDATA: 12 } as const;
+export const CHAIN = { TABLE: 1, NAME: 3, HOOK: 4, POLICY: 5, TYPE: 7, USERDATA: 12 } as const;
 /** NFTA_HOOK_* */
 export const HOOK = { NUMBER: 1, PRIORITY: 2 } as const;
 /** NFTA_RULE_* */
@@ -51,7 +51,10 @@ export const SET = {
   DESC: 9,
   ID: 10,
   TIMEOUT: 11,
+  GC_INTERVAL: 12,
   USERDATA: 13,
+  EXPR: 17,
+  EXPRESSIONS: 18,
 } as const;
 /** NFTA_SET_DESC_* */
 export const SET_DESC_SIZE = 1;
@@ -77,6 +80,12 @@ export const SET_FLAG = {
   TIMEOUT: 0x10,
   EVAL: 0x20,
 } as const;
+
+/** NFT_TABLE_F_DORMANT */
+export const DORMANT = 1;
+
+/** What the kernel makes of sets that rules fill, when nobody asks for another size. */
+export const DYNAMIC_SIZE = 65_535;
 
 /** NFT_SET_ELEM_INTERVAL_END */
 export const INTERVAL_END = 1;

@@ -10,6 +10,8 @@ import { NFGEN_SIZE } from "../netlink/nfnetlink.ts";
 import {
   CHAIN,
   DATA,
+  DORMANT,
+  DYNAMIC_SIZE,
   ELEM,
   ELEM_LIST,
   FAMILY_NUMBER,
@@ -18,6 +20,7 @@ import {
   LIST_ELEM,
   RULE,
   SET,
+  SET_DESC_SIZE,
   SET_FLAG,
   TABLE,
   TYPE_BITS,
@@ -25,6 +28,7 @@ import {
   TYPE_SIZE,
   VERDICT,
   VERDICT_CODE,
+  VERDICT_TYPE,
 } from "./constants.ts";
 import { registerSize } from "./encode_data.ts";
 import { fingerprintOf } from "./fingerprint.ts";
@@ -39,6 +43,7 @@ export interface SetHead {
   readonly name: string;
   readonly type: readonly string[];
   readonly timeoutSeconds?: number;
+  readonly oddity?: string;
 }
 
 /** A payload of a dump: the part behind struct nfgenmsg, if it is about the table. */
@@ -54,6 +59,11 @@ export function attributesOf(
 /** The remark of a table. */
 export function decodeTableComment(attributes: Attributes): string | undefined {
   return commentOf(attributes.bytes(TABLE.USERDATA));
+}
+
+/** Whether a table sleeps. */
+export function isDormant(attributes: Attributes): boolean {
+  return ((attributes.be32(TABLE.FLAGS) ?? 0) & DORMANT) !== 0;
 }
 
 /** Chains by name, each with the fingerprints of its rules. */
@@ -85,8 +95,25 @@ export function decodeSetHead(set: Attributes): SetHead | undefined {
     name: set.string(SET.NAME) ?? "",
     type: decodeType(set.be32(SET.KEY_TYPE) ?? 0),
     ...(timeoutMs !== undefined && { timeoutSeconds: Number(timeoutMs) / 1000 }),
+    ...setOddity(set, flags),
   };
 }
+
+function setOddity(set: Attributes, flags: number): { readonly oddity?: string } {
+  const isMap = (flags & SET_FLAG.MAP) !== 0;
+  const others = flags & ~SET_FLAG.MAP;
+  const size = set.nested(SET.DESC)?.be32(SET_DESC_SIZE) ?? 0;
+  const expected = others === DYNAMIC ? [0, DYNAMIC_SIZE] : [0];
+  if (others !== 0 && others !== DYNAMIC) return { oddity: `flags ${others}` };
+  if (!expected.includes(size)) return { oddity: `size ${size}` };
+  if (isMap && set.be32(SET.DATA_TYPE) !== VERDICT_TYPE) return { oddity: "values" };
+  if ((set.be32(SET.GC_INTERVAL) ?? 0) !== 0) return { oddity: "gc-interval" };
+  const expressions = set.bytes(SET.EXPR) ?? set.bytes(SET.EXPRESSIONS);
+  return expressions === undefined ? {} : { oddity: "expressions" };
+}
+
+/** Rules fill the set, and it forgets. */
+const DYNAMIC = SET_FLAG.TIMEOUT | SET_FLAG.EVAL;
 
 /** The elements in one message of a dump. */
 export function decodeElements(list: Attributes, { type }: SetHead): readonly Element[] {
@@ -104,7 +131,8 @@ function decodeHook(chain: Attributes): BaseHook | undefined {
   // Compared with our own hooks only: any other type is just different.
   const type = chain.string(CHAIN.TYPE) as BaseHook["type"];
   const priority = (hook.be32(HOOK.PRIORITY) ?? 0) | 0;
-  return name && { type, hook: name, priority };
+  const isDrop = chain.be32(CHAIN.POLICY) === VERDICT_CODE.drop;
+  return name && { type, hook: name, priority, ...(isDrop && { policy: "drop" }) };
 }
 
 const TYPE_NAMES = new Map(Object.entries(TYPE_NUMBER).map(([name, number]) => [number, name]));

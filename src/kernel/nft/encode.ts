@@ -10,7 +10,17 @@ import { NLM_F_APPEND, NLM_F_CREATE } from "../netlink/constants.ts";
 import { writeNfgen } from "../netlink/nfnetlink.ts";
 import type { MessageWriter } from "../netlink/writer.ts";
 import { anonymousName, type AnonymousSet, anonymousSet } from "./anonymous.ts";
-import { CHAIN, FAMILY_NUMBER, HOOK, HOOK_NAMES, MSG, RULE, SET, TABLE } from "./constants.ts";
+import {
+  CHAIN,
+  FAMILY_NUMBER,
+  HOOK,
+  HOOK_NAMES,
+  MSG,
+  RULE,
+  SET,
+  TABLE,
+  VERDICT_CODE,
+} from "./constants.ts";
 import { writeExpressions } from "./encode_rule.ts";
 import {
   elementChunks,
@@ -206,6 +216,9 @@ function writeChain(
     writer.be32(HOOK.NUMBER, HOOK_NAMES.indexOf(chain.base.hook));
     writer.be32(HOOK.PRIORITY, chain.base.priority);
     writer.close(mark);
+    if (chain.base.policy !== undefined) {
+      writer.be32(CHAIN.POLICY, VERDICT_CODE[chain.base.policy]);
+    }
   }
   if (chain.comment !== undefined) writer.bytes(CHAIN.USERDATA, commentData(chain.comment));
 }

@@ -18,6 +18,7 @@ import {
   decodeElements,
   decodeSetHead,
   decodeTableComment,
+  isDormant,
   type SetHead,
 } from "./decode_table.ts";
 import { encodeTransaction, OPERATION } from "./encode.ts";
@@ -141,6 +142,7 @@ export class NetlinkNft implements Nft {
       chains: decodeChains(chains, rules),
       sets: await this.#readSets(table),
       ...(comment !== undefined && { comment }),
+      ...(isDormant(head) && { isDormant: true }),
     };
   }
 

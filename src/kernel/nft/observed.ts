@@ -21,6 +21,8 @@ export interface ObservedSet {
   readonly kind: Container["kind"];
   readonly type: readonly string[];
   readonly timeoutSeconds?: number;
+  /** What no set or map of ours has, in words: a size, intervals, counters, values that are no verdicts. */
+  readonly oddity?: string;
   /** By {@linkcode elementKey}; empty for sets that rules fill. */
   readonly elements: ReadonlyMap<string, Element>;
 }
@@ -29,6 +31,8 @@ export interface ObservedSet {
 export interface ObservedTable {
   /** undefined when there is none, or when the tool does not tell. */
   readonly comment?: string;
+  /** None of its chains is asked (`flags dormant`). */
+  readonly isDormant?: true;
   readonly chains: ReadonlyMap<string, ObservedChain>;
   readonly sets: ReadonlyMap<string, ObservedSet>;
 }

@@ -10,6 +10,7 @@
  * @module
  */
 
+import { DYNAMIC_SIZE } from "./constants.ts";
 import { asArray, asNumber, asObject, asString, at, type JsonObject, onlyMember } from "./json.ts";
 import type { ObservedChain, ObservedSet, ObservedTable } from "./observed.ts";
 import { parseParts, parseRule, parseVerdict, protocolName } from "./parse_rule.ts";
@@ -34,6 +35,7 @@ export function parseTable(text: string, table: TableName): ObservedTable | unde
   const sets = new Map<string, ObservedSet>();
   let comment: string | undefined;
   let isThere = false;
+  let isDormant = false;
   for (const object of objects) {
     const [kind, inner] = onlyMember(object) ?? [];
     const value = asObject(inner);
@@ -42,6 +44,8 @@ export function parseTable(text: string, table: TableName): ObservedTable | unde
     if (kind === "table") {
       isThere = true;
       comment = asString(value["comment"]);
+      // nft 1.0.6 prints the family in its place, but only if there are any.
+      isDormant = value["flags"] !== undefined;
     } else if (kind === "chain") chains.set(name ?? "", parseChain(value));
     else if (kind === "set" || kind === "map") sets.set(name ?? "", parseSet(value, kind));
     else if (kind === "rule") {
@@ -49,7 +53,12 @@ export function parseTable(text: string, table: TableName): ObservedTable | unde
     }
   }
   if (!isThere) return undefined;
-  return { chains, sets, ...(comment !== undefined && { comment }) };
+  return {
+    chains,
+    sets,
+    ...(comment !== undefined && { comment }),
+    ...(isDormant && { isDormant }),
+  };
 }
 
 function isOf(table: TableName, kind: string | undefined, value: JsonObject): boolean {
@@ -66,7 +75,8 @@ function parseBase(value: JsonObject): BaseHook | undefined {
   const priority = asNumber(value["prio"]);
   if (priority === undefined) return undefined;
   // Compared with our own hooks only: any other text is just different.
-  return { type: value["type"], hook: value["hook"], priority } as BaseHook;
+  const base = { type: value["type"], hook: value["hook"], priority } as BaseHook;
+  return value["policy"] === "drop" ? { ...base, policy: "drop" } : base;
 }
 
 function fingerprint(value: JsonObject, family: NftFamily): string {
@@ -90,8 +100,29 @@ function parseSet(value: JsonObject, kind: "set" | "map"): ObservedSet {
     const element = parseElement(json, kind);
     elements.set(elementKey(element), element);
   }
-  const set = { kind, type: type.map(String), elements };
-  return timeoutSeconds === undefined ? set : { ...set, timeoutSeconds };
+  const oddity = setOddity(value, kind);
+  return {
+    kind,
+    type: type.map(String),
+    elements,
+    ...(timeoutSeconds !== undefined && { timeoutSeconds }),
+    ...(oddity !== undefined && { oddity }),
+  };
+}
+
+/** nft 1.0.6 keeps quiet about `dynamic`. */
+const USUAL_FLAGS: readonly unknown[] = ["timeout", "dynamic"];
+const UNUSUAL = ["stmt", "gc-interval"];
+
+function setOddity(value: JsonObject, kind: "set" | "map"): string | undefined {
+  const flag = asArray(value["flags"])?.find((one) => !USUAL_FLAGS.includes(one));
+  if (flag !== undefined) return `flags ${flag}`;
+  const size = asNumber(value["size"]) ?? DYNAMIC_SIZE;
+  const isSized = size !== DYNAMIC_SIZE ||
+    value["size"] !== undefined && value["timeout"] === undefined;
+  if (isSized) return `size ${size}`;
+  if (kind === "map" && value["map"] !== "verdict") return "values";
+  return UNUSUAL.find((name) => value[name] !== undefined);
 }
 
 /** `"10.0.0.1"`, or with a remark `{"elem": {"val": "10.0.0.1", "comment": "x"}}`. */

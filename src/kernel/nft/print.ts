@@ -108,7 +108,7 @@ export function formatMark(bits: number): string {
 }
 
 /** Parts of keys are addresses, protocols and numbers: nothing that nft would read otherwise. */
-const KEY_PART = /^[0-9a-fA-F:.]+$|^[a-z]+$/;
+const KEY_PART = /^[0-9a-fA-F:.]+$|^[a-z][a-z0-9.+-]*$/;
 
 function keyText(element: Element): string {
   for (const part of element.key) {
@@ -120,8 +120,9 @@ function keyText(element: Element): string {
 function chainSpec(chain: ChainHead): string {
   const parts: string[] = [];
   if (chain.base !== undefined) {
-    const { type, hook, priority } = chain.base;
+    const { type, hook, priority, policy } = chain.base;
     parts.push(`type ${type} hook ${hook} priority ${priority} ;`);
+    if (policy !== undefined) parts.push(`policy ${policy} ;`);
   }
   if (chain.comment !== undefined) parts.push(`comment ${quotedComment(chain.comment)} ;`);
   return parts.length === 0 ? "" : ` { ${parts.join(" ")} }`;

@@ -115,11 +115,13 @@ export interface Rule {
   readonly comment?: string;
 }
 
-/** Where a base chain hangs. The policy is accept. */
+/** Where a base chain hangs. */
 export interface BaseHook {
   readonly type: "filter" | "nat";
   readonly hook: "prerouting" | "input" | "forward" | "output" | "postrouting";
   readonly priority: number;
+  /** What becomes of packets that no rule decides on; absent: they are accepted. */
+  readonly policy?: "drop";
 }
 
 /** A chain and its rules in order. */
