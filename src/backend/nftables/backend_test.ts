@@ -362,3 +362,57 @@ Deno.test("sync() splits a cold start: bounded, and elements after what they ref
   const first = transactions.findIndex((commands) => commands.some(isElement));
   ok(transactions.slice(first).every((commands) => commands.some(isElement)));
 });
+
+Deno.test("sync() keeps the braces of a range that is given twice, as nft prints it", async () => {
+  const stage = new Stage();
+  const guarded = {
+    ...WEB,
+    type: "LoadBalancer",
+    loadBalancerIps: [parseIp("203.0.113.9")],
+  } as const;
+  const rangesOf = (...texts: string[]) => ({ loadBalancerSourceRanges: texts.map(parseCidr) });
+  stage.put("web", { ...guarded, ...rangesOf("10.0.0.0/8") });
+  await stage.sync();
+  const chain = WEB_CHAIN.replace("service", "firewall");
+  const firewall = async () => (await stage.nft.list(TABLE))?.chains.get(chain)?.rules;
+  deepStrictEqual(await firewall(), ["ip saddr != 10.0.0.0/8 drop"]);
+  stage.put("web", { ...guarded, ...rangesOf("10.0.0.0/8", "10.9.9.9/8") });
+  await stage.sync();
+  deepStrictEqual(await firewall(), ["ip saddr != { 10.0.0.0/8 } drop"]);
+});
+
+Deno.test("sync() leaves an element alone whose remark alone is another, as kube-proxy does", async () => {
+  const stage = new Stage();
+  const portOf = (name: string) => ({
+    ports: [{ name, protocol: "TCP", port: 80, nodePort: 0 }] as const,
+  });
+  const unserved = () => stage.elements("no-endpoint-services");
+  stage.put("web", { ...WEB, endpoints: [], ...portOf("http") });
+  await stage.sync();
+  const [before] = await unserved();
+  strictEqual(before, '172.30.0.1 . tcp . 80 comment "ns/web:http" : goto reject-chain');
+  stage.put("web", { ...WEB, endpoints: [], ...portOf("renamed") });
+  deepStrictEqual(await stage.sync(), []);
+  deepStrictEqual(await unserved(), [before]);
+  stage.backend = stage.restarted();
+  deepStrictEqual(await stage.sync(), []);
+  stage.remove("web");
+  await stage.sync();
+  deepStrictEqual(await unserved(), []);
+});
+
+Deno.test("sync() removes sets for affinity that nobody has, and no other set", async () => {
+  const stage = new Stage();
+  stage.put("web", WEB);
+  await stage.sync();
+  const names = ["affinity-by-hand", "affinity-ABCDEFGH-ns/x/tcp/y", "of/others"];
+  const commands = names.map((name) => ({
+    op: "add-set",
+    set: { kind: "set", name, type: ["ipv4_addr"] },
+  } as const));
+  await stage.nft.interfere({ table: TABLE, commands });
+  stage.backend = stage.restarted();
+  await stage.sync();
+  const sets = (await stage.nft.list(TABLE))?.sets;
+  deepStrictEqual(names.filter((name) => sets?.has(name)), ["of/others"]);
+});

@@ -114,10 +114,11 @@ function keyOf({ set, element }: Placed): string {
   return `${set.name} ${elementKey(element)}`;
 }
 
+/** Remarks do not count: kube-proxy leaves an element alone that says something else in its remark only. */
 function isSame(a: Placed, b: Placed): boolean {
   return a === b || valueOf(a.element) === valueOf(b.element);
 }
 
-function valueOf({ verdict, comment }: Element): string {
-  return `${verdict === undefined ? "" : formatVerdict(verdict)} ${comment ?? ""}`;
+function valueOf({ verdict }: Element): string {
+  return verdict === undefined ? "" : formatVerdict(verdict);
 }

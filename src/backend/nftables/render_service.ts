@@ -165,7 +165,8 @@ function firewallChain({ plan, context, names }: Scene): Chain {
   const { loadBalancerSourceRanges: ranges, loadBalancerVips: vips } = plan.servicePort;
   // The node reaches the addresses of the load balancer with one of them as its source.
   const isNodeAllowed = ranges.some((range) => containsIp(range, context.node.ip));
-  const of = distinct([...ranges, ...(isNodeAllowed ? vips.map(hostCidr) : [])]);
+  // Doubled ranges stay: nft keeps the braces around what was more than one.
+  const of = [...ranges, ...(isNodeAllowed ? vips.map(hostCidr) : [])];
   return {
     name: names.firewall,
     rules: [{
@@ -176,10 +177,6 @@ function firewallChain({ plan, context, names }: Scene): Chain {
 
 function hostCidr(ip: IpAddress): Cidr {
   return { address: ip, prefixLength: bitsOf(familyOf(ip)) };
-}
-
-function distinct(cidrs: readonly Cidr[]): readonly Cidr[] {
-  return [...new Map(cidrs.map((c) => [`${c.address}/${c.prefixLength}`, c])).values()];
 }
 
 function elementsOf(scene: Scene): readonly Placed[] {
