@@ -126,15 +126,20 @@ export class NetlinkChannel implements Disposable {
   }
 
   /**
-   * Lists everything of a kind. Interrupted and incomplete dumps are repeated.
+   * Lists everything of a kind. Incomplete dumps are repeated, interrupted ones too unless told
+   * otherwise.
    *
    * @throws {NetlinkError} when refused, or EINTR when no attempt got through undisturbed.
    */
-  dump(request: NetlinkRequest): readonly NetlinkMessage[] {
+  dump(
+    request: NetlinkRequest,
+    { interrupted: onInterrupt = "repeat" }: { readonly interrupted?: "repeat" | "take" } = {},
+  ): readonly NetlinkMessage[] {
     let failure = lost(request);
     for (let attempt = 0; attempt < DUMP_ATTEMPTS; attempt++) {
       const answers = this.#dumpOnce(request);
-      if (answers.complete && !answers.interrupted) return answers.replies;
+      const isWhole = !answers.interrupted || onInterrupt === "take";
+      if (answers.complete && isWhole) return answers.replies;
       failure = answers.complete ? interrupted(request) : lost(request);
     }
     throw failure;
@@ -143,6 +148,11 @@ export class NetlinkChannel implements Disposable {
   /** Joins multicast groups; {@linkcode NetlinkChannel.notifications} yields what they say. */
   join(groups: readonly number[]): void {
     for (const group of groups) this.#port.join(group);
+  }
+
+  /** What the groups joined have said so far. */
+  pending(): readonly Notification[] {
+    return this.#receiveNotifications();
   }
 
   /** What the groups joined say, until abort. Waiting costs nothing. */

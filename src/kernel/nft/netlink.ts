@@ -6,7 +6,7 @@
  */
 
 import { randomBytes } from "node:crypto";
-import type { NetlinkChannel, NetlinkRequest } from "../netlink/channel.ts";
+import type { BatchResult, NetlinkChannel, NetlinkRequest } from "../netlink/channel.ts";
 import { ERRNO, isNotFound, NetlinkError } from "../netlink/errors.ts";
 import { nfnetlinkTransaction, NFNL_SUBSYS_NFTABLES, writeNfgen } from "../netlink/nfnetlink.ts";
 import { MessageWriter } from "../netlink/writer.ts";
@@ -21,10 +21,11 @@ import {
   isDormant,
   type SetHead,
 } from "./decode_table.ts";
+import { Disturbance } from "./disturbance.ts";
 import { encodeTransaction, OPERATION } from "./encode.ts";
 import { fingerprintRule } from "./fingerprint.ts";
 import { refusedTransaction, unavailable } from "./netlink_error.ts";
-import type { Nft, Written } from "./nft.ts";
+import { type Nft, NftError, type Written } from "./nft.ts";
 import { foreignChange } from "./notice.ts";
 import type { ObservedSet, ObservedTable } from "./observed.ts";
 import {
@@ -72,7 +73,7 @@ export class NetlinkNft implements Nft {
     const { requests, commandOfRequest } = encodeTransaction(transaction, () => this.#unique++);
     const subsystem = NFNL_SUBSYS_NFTABLES;
     const batch = nfnetlinkTransaction(requests, { subsystem, operation: OPERATION });
-    const result = attempt(() => this.#options.channel.transact(batch));
+    const result = this.#send(batch, transaction);
     const [failure] = result.failures;
     if (failure !== undefined) {
       // The head of the batch is the first request of the conversation.
@@ -83,12 +84,30 @@ export class NetlinkNft implements Nft {
     return { bytes: result.bytesSent, processes: 0 };
   }
 
+  /** What is too large as a whole may get through in parts. */
+  #send(batch: readonly NetlinkRequest[], transaction: Transaction): BatchResult {
+    try {
+      return attempt(() => this.#options.channel.transact(batch));
+    } catch (error) {
+      const { cause } = error instanceof NftError ? error : {};
+      const isTooLarge = cause instanceof NetlinkError && cause.errno === ERRNO.EMSGSIZE;
+      throw isTooLarge ? refusedTransaction(cause, { transaction, index: undefined }) : error;
+    }
+  }
+
   async list(table: TableName): Promise<ObservedTable | undefined> {
+    using channel = attempt(() => this.#options.openChannel());
+    attempt(() => channel.join([NFNLGRP_NFTABLES]));
+    const listener = {
+      channel,
+      generation: () => this.#generation(),
+      breathe: this.#options.breathe,
+    };
     for (let i = 1;; i++) {
-      const before = this.#generation();
+      const disturbance = new Disturbance(table, listener);
       const observed = await this.#read(table);
-      if (this.#generation() === before || i === LIST_ATTEMPTS) return observed;
-      await this.#options.breathe();
+      if (!await disturbance.happened() || i === LIST_ATTEMPTS) return observed;
+      await this.breathe();
     }
   }
 
@@ -185,7 +204,8 @@ export class NetlinkNft implements Nft {
     { set }: { readonly set?: string } = {},
   ): readonly Attributes[] {
     const request = tableRequest(type, table, { ...(set && { set }) });
-    return attempt(() => this.#options.channel.dump(request))
+    // The kernel calls a dump interrupted when anybody changed any table; list() looks closer.
+    return attempt(() => this.#options.channel.dump(request, { interrupted: "take" }))
       .map(({ payload }) => attributesOf(payload, table))
       .filter((attributes) => attributes !== undefined);
   }
