@@ -416,3 +416,21 @@ Deno.test("sync() removes sets for affinity that nobody has, and no other set", 
   const sets = (await stage.nft.list(TABLE))?.sets;
   deepStrictEqual(names.filter((name) => sets?.has(name)), ["of/others"]);
 });
+
+Deno.test("sync() empties a chain that somebody else made in the place of a new one", async () => {
+  const stage = new Stage();
+  stage.put("web", WEB);
+  await stage.sync();
+  await stage.nft.interfere({
+    table: TABLE,
+    commands: [
+      { op: "add-chain", chain: { name: API_CHAIN } },
+      { op: "add-rule", chain: API_CHAIN, rule: { statements: [{ kind: "drop" }] } },
+    ],
+  });
+  stage.put("api", API);
+  await stage.sync();
+  deepStrictEqual((await stage.nft.list(TABLE))?.chains.get(API_CHAIN)?.rules, [
+    "meta l4proto tcp dnat ip to numgen random mod 1 map { 0 : 10.0.1.1 . 8080 }",
+  ]);
+});

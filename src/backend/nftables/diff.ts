@@ -75,7 +75,8 @@ function headCommands(chain: Chain, before: Chain | undefined): readonly Command
   const { rules: _, ...head } = chain;
   const add: Command = { op: "add-chain", chain: head };
   const flush: Command = { op: "flush-chain", chain: chain.name };
-  if (before === undefined) return [add];
+  // It may be there without our knowledge, and then it may hold anything.
+  if (before === undefined) return [add, flush];
   if (hookText(before) === hookText(chain)) return before.rules.length === 0 ? [] : [flush];
   return [flush, { op: "delete-chain", chain: chain.name }, add];
 }
