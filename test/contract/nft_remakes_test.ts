@@ -15,7 +15,14 @@ import { parseCidr, parseIp } from "../../src/model/ip.ts";
 import type { Plan } from "../../src/model/plan.ts";
 import { Planner } from "../../src/model/planner.ts";
 import { canonicalNftables } from "../conformance/canonical/nftables.ts";
-import { nodeObject, service, slice, sliceEndpoint, snapshot } from "../support/builders.ts";
+import {
+  nodeObject,
+  plannerOptions,
+  service,
+  slice,
+  sliceEndpoint,
+  snapshot,
+} from "../support/builders.ts";
 import { type NftNamespace, openNftNamespace } from "./nft_namespace.ts";
 
 const HANDLES: readonly (readonly [string, (namespace: NftNamespace) => Nft])[] = [
@@ -34,15 +41,7 @@ const ENDPOINT = "JLNSEYXK-ns/sticky/tcp/http__10.0.0.1/8080";
 
 /** A sticky service, one behind a firewall, one without endpoints. */
 function planOf(): Plan {
-  const planner = new Planner({
-    family: "IPv4",
-    nodeName: "here",
-    detectLocal: { kind: "ClusterCIDR" },
-    clusterCidrs: [parseCidr("10.0.0.0/8")],
-    nodePortAddresses: "primary",
-    allowExternalIps: true,
-    nodeHints: true,
-  });
+  const planner = new Planner(plannerOptions({ nodePortAddresses: "primary" }));
   return planner.plan(
     snapshot({
       node: nodeObject(),
