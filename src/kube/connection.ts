@@ -26,4 +26,6 @@ export interface Connection {
   readonly authorization: Authorization;
   /** Where this was read from, for messages. */
   readonly origin: string;
+  /** Reads the certificates again. The same object when they are as before. */
+  renew(): Promise<Connection>;
 }

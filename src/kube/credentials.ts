@@ -28,6 +28,9 @@ import {
 /** Where the kubelet mounts the service account of a pod. */
 const SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount";
 
+/** What files of a connection may hold something else later: certificates are replaced in time. */
+const PEM_FIELDS = ["caPem", "clientCertificatePem", "clientKeyPem"] as const;
+
 /** What the configuration says about the API server, and where the program runs. */
 export interface ConnectionOptions {
   /** Path of a kubeconfig; "": none. */
@@ -47,20 +50,35 @@ export interface ConnectionOptions {
  */
 export async function loadConnection(options: ConnectionOptions): Promise<Connection> {
   const source = await loadSource(options);
+  const context = { authorization: await openAuthorization(source), log: options.log };
+  const connection = await openConnection(source, context);
+  checkCertificates(connection, options.log);
+  return connection;
+}
+
+async function openConnection(
+  source: ConnectionSource,
+  context: { readonly authorization: Authorization; readonly log: Logger },
+): Promise<Connection> {
   const [caPem, clientCertificatePem, clientKeyPem] = await Promise.all(
     [source.ca, source.clientCertificate, source.clientKey].map((pem) => readPem(pem, source)),
   );
-  const connection = {
+  const connection: Connection = {
     server: source.server,
     caPem,
     clientCertificatePem,
     clientKeyPem: clientKeyPem && privateKeyOf(clientKeyPem),
     tlsServerName: source.tlsServerName || undefined,
     insecureSkipTlsVerify: source.insecureSkipTlsVerify,
-    authorization: await openAuthorization(source),
+    authorization: context.authorization,
     origin: source.origin,
+    async renew() {
+      const next = await openConnection(source, context);
+      if (PEM_FIELDS.every((field) => next[field] === connection[field])) return connection;
+      checkCertificates(next, context.log);
+      return next;
+    },
   };
-  checkCertificates(connection, options.log);
   return connection;
 }
 

@@ -12,6 +12,7 @@ import { startApiSource } from "../../src/kube/api_source.ts";
 import type { Connection } from "../../src/kube/connection.ts";
 import { loadConnection } from "../../src/kube/credentials.ts";
 import { startEvent, startEventRecorder } from "../../src/kube/events.ts";
+import { readText } from "../../src/kube/lines.ts";
 import { Store } from "../../src/kube/store.ts";
 import { SYSTEM_CLOCK } from "../../src/kube/system_clock.ts";
 import { openUndiciTransport } from "../../src/kube/undici_transport.ts";
@@ -23,6 +24,7 @@ import {
   kubeconfig,
   startApiServer,
 } from "../support/apiserver/mod.ts";
+import { ManualClock } from "../support/manual_clock.ts";
 
 /** Long enough for some failures with backoff on a busy machine. */
 const PATIENCE_MS = 20_000;
@@ -368,6 +370,66 @@ Deno.test("kube: a client certificate that expired is logged, one without its ke
     setting.log.lines[0] ?? "",
     /client-certificate CN=system:kube-proxy it expired at 2026-02/,
   );
+});
+
+Deno.test("kube: a client certificate that is replaced is used, and half of a new pair is not", async () => {
+  await using setting = await Setting.start();
+  const { credentials } = setting.server;
+  const put = async (user: { cert: string; key: string }) => {
+    await Deno.writeTextFile(`${setting.directory}/proxy.crt`, user.cert);
+    await Deno.writeTextFile(`${setting.directory}/proxy.key`, user.key);
+  };
+  await put(credentials.stranger);
+  const clock = new ManualClock();
+  const transport = openUndiciTransport(await setting.connection(), clock);
+  const status = async () => {
+    const signal = AbortSignal.timeout(PATIENCE_MS);
+    const request = { method: "GET", headers: {}, idleTimeoutMs: PATIENCE_MS, signal } as const;
+    const reply = await transport.send({ ...request, path: "/api/v1/services" });
+    await readText(reply.body);
+    return reply.status;
+  };
+  strictEqual(await status(), 403);
+  await put({ ...credentials.proxy, key: credentials.stranger.key });
+  clock.advance(60_000);
+  strictEqual(await status(), 403);
+  await put(credentials.proxy);
+  strictEqual(await status(), 403, "not read for each request");
+  clock.advance(60_000);
+  strictEqual(await status(), 200);
+  // Of another cluster: refused by 401, which is a reason to look at once.
+  const strangers = await createAuthority();
+  await put(await strangers.issueClient({ name: "system:kube-proxy", groups: [] }));
+  clock.advance(60_000);
+  strictEqual(await status(), 401);
+  await put(credentials.proxy);
+  strictEqual(await status(), 200);
+  await transport.close();
+});
+
+Deno.test("kube: a watch goes on while the client certificate is replaced", async () => {
+  await using setting = await Setting.start();
+  const { server, directory } = setting;
+  const clock = new ManualClock();
+  const transport = openUndiciTransport(await setting.connection(), clock);
+  const signal = AbortSignal.timeout(PATIENCE_MS);
+  const get = (path: string) =>
+    transport.send({ method: "GET", path, headers: {}, idleTimeoutMs: PATIENCE_MS, signal });
+  const watch = await get("/api/v1/services?watch=true");
+  const again = { name: "system:kube-proxy", groups: ["system:node-proxier"] };
+  const { cert, key } = await server.authority.issueClient(again);
+  await Deno.writeTextFile(`${directory}/proxy.crt`, cert);
+  await Deno.writeTextFile(`${directory}/proxy.key`, key);
+  clock.advance(60_000);
+  await readText((await get("/api/v1/nodes")).body);
+  server.apply(service("late", "10.96.0.83"));
+  let text = "";
+  for await (const chunk of watch.body) {
+    text += new TextDecoder().decode(chunk);
+    if (text.includes('"late"')) break;
+  }
+  match(text, /"late"/);
+  await transport.close();
 });
 
 Deno.test("kube: a client certificate and its key may be in one file, as the kubelet's are", async () => {
