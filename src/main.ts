@@ -29,8 +29,9 @@ import { listen } from "./server/listen.ts";
 /** The variables that say where the API server of a pod is. */
 const VARIABLES = ["KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT"];
 
-/** Deno listens for SIGUSR1 a moment after the start. */
-const IGNORE_AGAIN_MS = 1_000;
+/** Deno listens for SIGUSR1 some time after the start, later on a busy machine. */
+const IGNORE_EVERY_MS = 20;
+const IGNORE_FOR_MS = 10_000;
 
 /** When the first sync is over, and then once an hour: the hourly verification makes garbage too. */
 const GIVE_BACK_AFTER_MS = 5_000;
@@ -69,7 +70,8 @@ async function proxy(args: readonly string[]): Promise<number> {
   Deno.addSignalListener("SIGINT", end);
   Deno.addSignalListener("SIGHUP", stay);
   ignoreSignal(SIGUSR1);
-  const ignoreAgain = setTimeout(() => ignoreSignal(SIGUSR1), IGNORE_AGAIN_MS);
+  const ignoreAgain = setInterval(() => ignoreSignal(SIGUSR1), IGNORE_EVERY_MS);
+  const ignoredLongEnough = setTimeout(() => clearInterval(ignoreAgain), IGNORE_FOR_MS);
   const watchdog = startWatchdog(manager);
   const giveBack = setInterval(giveBackMemory, GIVE_BACK_EVERY_MS);
   const onReady = () => {
@@ -83,7 +85,8 @@ async function proxy(args: readonly string[]): Promise<number> {
     controller.abort();
     clearInterval(watchdog);
     clearInterval(giveBack);
-    clearTimeout(ignoreAgain);
+    clearInterval(ignoreAgain);
+    clearTimeout(ignoredLongEnough);
     Deno.removeSignalListener("SIGTERM", end);
     Deno.removeSignalListener("SIGINT", end);
     Deno.removeSignalListener("SIGHUP", stay);
