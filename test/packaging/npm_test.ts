@@ -14,7 +14,7 @@ const ROOT = new URL("../../", import.meta.url).pathname;
 
 /** A project that renders one Service. */
 const PROGRAM = `
-import { parseConfiguration, parseObjects, plan, render } from "@vipd/vipd";
+import { diff, parseConfiguration, parseObjects, plan, render } from "@vipd/vipd";
 const manifest = \`
 apiVersion: v1
 kind: Service
@@ -34,7 +34,10 @@ endpoints: [{addresses: [10.0.0.1]}]
 \`;
 const config = parseConfiguration("");
 const objects = parseObjects(manifest, { nodeName: "here" });
-console.log(render(plan(objects, { config, nodeName: "here", family: "IPv4" }), { config }));
+const ipv4 = plan(objects, { config, nodeName: "here", family: "IPv4" });
+const text = render(ipv4, { config });
+if (diff(ipv4, { config, observed: "" }) !== text) throw new Error("Nothing differs from nothing");
+console.log(text);
 `;
 
 /** A project that names everything the library exports; what must not pass is said to. */
