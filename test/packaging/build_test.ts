@@ -109,3 +109,44 @@ Deno.test("an executable answers without Deno, cache, network, writable files", 
     }
   });
 });
+
+/** Shell commands in a directory with `vipd` and files that the runtime would read by itself. */
+const CALLS = [
+  ["by a link", "ln -s vipd link && ./link --version"],
+  ["from a path with blanks", 'mkdir "a b" && cp vipd "a b/vi pd" && "a b/vi pd" --version'],
+  ["as deno", "exec -a deno ./vipd --version"],
+  ["without a name", 'exec -a "" ./vipd --version'],
+  ["without a standard input", "./vipd --version <&-"],
+  ["without an environment", "exec env -i ./vipd --version"],
+  ["without a home and a place for files", "env -u HOME TMPDIR=/proc/none ./vipd --version"],
+  ["in a directory that is gone", 'mkdir x && cd x && rmdir "$PWD" && ../vipd --version'],
+  ["by somebody who may do nothing", "setpriv --reuid=65534 --clear-groups ./vipd --version"],
+] as const;
+
+Deno.test("an executable answers however it is called, and reads nothing around it", async (t) => {
+  await withDirectory(async (directory) => {
+    await Deno.chmod(directory, 0o755);
+    await build(ROOT, "--output", `${directory}/vipd`);
+    for (const name of ["deno.json", "package.json", "deno.lock", ".npmrc", ".env"]) {
+      await Deno.writeTextFile(`${directory}/${name}`, "{ broken");
+    }
+    await Deno.mkdir(`${directory}/node_modules`);
+    for (const [how, command] of CALLS) {
+      await t.step(how, async () => {
+        const { stdout, stderr } = await ended(["bash", "-c", command], { cwd: directory });
+        assert.deepEqual([stdout, stderr], ["Kubernetes v1.36.2\n", ""]);
+      });
+    }
+  });
+});
+
+Deno.test("an executable says what is wrong about odd arguments, and ends with 1", async () => {
+  await withDirectory(async (directory) => {
+    await build(ROOT, "--output", `${directory}/vipd`);
+    for (const args of [[""], ["-A"], ["--inspect"], ["--v8-flags=--help"], ["a\nb"], ["run"]]) {
+      const { code, stdout, stderr } = await ended([`${directory}/vipd`, ...args]);
+      assert.match(stderr, /^Error: .*(unknown flag|takes no arguments)/);
+      assert.deepEqual([code, stdout], [1, ""]);
+    }
+  });
+});
