@@ -33,6 +33,9 @@ export async function makeRoot(root: string): Promise<void> {
   for (const path of ["proc", "sys", "dev", "run", "tmp", "etc/vipd", "var/lib"]) {
     await Deno.mkdir(`${root}/${path}`, { recursive: true });
   }
+  // Where kubeadm's DaemonSet looks for its command.
+  await Deno.mkdir(`${root}/usr/local/bin`, { recursive: true });
+  await Deno.symlink("../../sbin/vipd", `${root}/usr/local/bin/kube-proxy`);
   await Deno.copyFile("dist/vipd", `${root}/usr/sbin/vipd`);
   await Deno.chmod(`${root}/usr/sbin/vipd`, 0o755);
   await Deno.chmod(root, 0o755);

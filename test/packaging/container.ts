@@ -100,6 +100,8 @@ export interface ContainerOptions {
   readonly nodeName: string;
   /** Holds `ca.crt` and `token` of the service account. */
   readonly serviceAccount: string;
+  /** Default: the entry point of the image. */
+  readonly command?: string;
   /** More arguments for vipd. */
   readonly args?: readonly string[];
 }
@@ -119,7 +121,7 @@ async function specification(options: ContainerOptions): Promise<object> {
   return {
     ociVersion: "1.0.0",
     process: {
-      args: ["/usr/sbin/vipd", ...args, ...options.args ?? []],
+      args: [options.command ?? "/usr/sbin/vipd", ...args, ...options.args ?? []],
       env: ["PATH=/usr/sbin:/usr/bin:/sbin:/bin", `NODE_NAME=${nodeName}`],
       cwd: "/",
       user: { uid: 0, gid: 0 },

@@ -133,9 +133,10 @@ for (const [what, script, variant, other] of ROWS) {
       assert.doesNotMatch(await rulesOf(cluster, other), /:KUBE-S/);
       await answers(cluster, "two");
     });
-    await t.step("it starts again and finds its rules", async () => {
+    await t.step("it starts again, by kubeadm's command, and finds its rules", async () => {
       const before = await rulesOf(cluster, variant);
-      await using container = await Container.start({ ...options, args: ["-v=2"] });
+      const command = "/usr/local/bin/kube-proxy";
+      await using container = await Container.start({ ...options, command, args: ["-v=2"] });
       await ready(container, cluster);
       assert.equal(await rulesOf(cluster, variant), before);
       for (const family of FAMILIES) await cluster.direct(family, "one");
