@@ -16,13 +16,18 @@ export interface PartChange {
   readonly key: string;
   readonly was: Part;
   readonly wish: Part;
+  /** The table has just been made: nothing can be there that we do not know of. */
+  readonly isTableNew?: true;
 }
 
 /** The part that is there whatever services there are; sorts before all others. */
 export const STATIC_KEY = "";
 
 /** Sets, chains and rules that must be there before elements refer to them. */
-export function diffBuild({ was, wish }: PartChange, family: NftFamily): readonly Command[] {
+export function diffBuild(
+  { was, wish, isTableNew }: PartChange,
+  family: NftFamily,
+): readonly Command[] {
   const setsBefore = byName(was.sets);
   const chainsBefore = byName(was.chains);
   const useless = unusableSets({ was, wish });
@@ -36,7 +41,10 @@ export function diffBuild({ was, wish }: PartChange, family: NftFamily): readonl
     ...useless.map((set): Command => ({ op: "delete-set", set })),
     ...wish.sets.filter((set) => !isSameSet(setsBefore.get(set.name), set))
       .map((set): Command => ({ op: "add-set", set })),
-    ...changed.flatMap((chain) => headCommands(chain, chainsBefore.get(chain.name))),
+    ...changed.flatMap((chain) => {
+      const before = chainsBefore.get(chain.name) ?? (isTableNew ? "absent" : "unknown");
+      return headCommands(chain, before);
+    }),
     ...changed.flatMap(ruleCommands),
   ];
 }
@@ -71,12 +79,13 @@ function unwanted({ was, wish }: Pick<PartChange, "was" | "wish">): readonly Cha
 }
 
 /** A base chain cannot be moved to another hook or priority: it is made anew. */
-function headCommands(chain: Chain, before: Chain | undefined): readonly Command[] {
+function headCommands(chain: Chain, before: Chain | "absent" | "unknown"): readonly Command[] {
   const { rules: _, ...head } = chain;
   const add: Command = { op: "add-chain", chain: head };
   const flush: Command = { op: "flush-chain", chain: chain.name };
+  if (before === "absent") return [add];
   // It may be there without our knowledge, and then it may hold anything.
-  if (before === undefined) return [add, flush];
+  if (before === "unknown") return [add, flush];
   if (hookText(before) === hookText(chain)) return before.rules.length === 0 ? [] : [flush];
   return [flush, { op: "delete-chain", chain: chain.name }, add];
 }

@@ -88,7 +88,12 @@ async function compare(
     readonly observed: ObservedTable | undefined;
   },
 ): Promise<{ readonly parts: readonly PartChange[]; readonly unusable: readonly Unusable[] }> {
-  const changeOf = (key: string, wish: Part) => ({ key, was: recognisePart(wish, kernel), wish });
+  const changeOf = (key: string, wish: Part): PartChange => ({
+    key,
+    was: recognisePart(wish, kernel),
+    wish,
+    ...(kernel.observed === undefined && { isTableNew: true }),
+  });
   const parts = [changeOf(STATIC_KEY, renderStatic(context))];
   const unusable: Unusable[] = [];
   for (const [key, service] of plan.services) {
