@@ -47,15 +47,30 @@ export async function main(args: readonly string[]): Promise<number> {
   return await runCommand(args, surroundings({ onReady: () => {}, signal }));
 }
 
+/** A terminal that is hung up in the middle must not leave the node between two proxies. */
 async function install(args: readonly string[]): Promise<number> {
   const { runInstall } = await import("./cli/install.ts");
+  const controller = new AbortController();
+  const end = () => controller.abort(new Error("interrupted"));
+  Deno.addSignalListener("SIGINT", end);
+  Deno.addSignalListener("SIGTERM", end);
+  Deno.addSignalListener("SIGHUP", () => {});
   return await runInstall(args, {
     executable: Deno.execPath(),
     files: FILES,
     run,
-    sleep: SYSTEM_CLOCK.sleep,
-    print: (text) => writeAll(Deno.stdout, text),
+    clock: SYSTEM_CLOCK,
+    print: (text) => tell(text),
+    signal: controller.signal,
   });
+}
+
+function tell(text: string): void {
+  try {
+    writeAll(Deno.stdout, text);
+  } catch (error) {
+    if (!(error instanceof Error)) throw error; // nobody listens any more
+  }
 }
 
 async function proxy(args: readonly string[]): Promise<number> {

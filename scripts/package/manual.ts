@@ -21,15 +21,18 @@ vipd \\- Service networking of a Kubernetes node
 [\\fIflags\\fR]
 .br
 .B vipd install\\fR|\\fBuninstall
-[\\fB\\-\\-check\\fR]
+[\\fB\\-\\-check\\fR] [\\fB\\-\\-timeout=\\fIduration\\fR]
 .SH DESCRIPTION
 vipd makes Services of Kubernetes answer on this node, in place of kube\\-proxy. It reads the
 configuration of kube\\-proxy and programs iptables, nftables or IPVS. When it ends, rules stay.
 .PP
 .B vipd install
-makes it a service of systemd, in place of kube\\-proxy.service when there is one;
+makes it a service of systemd, in place of kube\\-proxy.service when there is one, which runs again when
+vipd is not ready within the time (60s);
 .B vipd uninstall
-goes back.
+goes back;
+.B \\-\\-check
+tells what would be done.
 .SH OPTIONS
 ${flags.join("\n")}
 .SH FILES

@@ -16,34 +16,84 @@ export interface Files {
   copyProgram(from: string, to: string): void;
   /** Fine when there is no such file. */
   remove(path: string): void;
+  /** Where it is when all links are followed; undefined when there is nothing. */
+  realPath(path: string): string | undefined;
+}
+
+/** A file that cannot be changed. */
+export class FileError extends Error {
+  override readonly name = "FileError";
+  /** Of the file. */
+  readonly path: string;
+  constructor({ verb, path }: { verb: string; path: string }, options: { cause: Error }) {
+    // What the runtime says ends with the call: "Read-only file system (os error 30): open '…'".
+    const why = options.cause.message.replace(/ \(os error.*$/s, "");
+    super(`Cannot ${verb} ${path}: ${why}`, options);
+    this.path = path;
+  }
+}
+
+function attempt(what: { verb: string; path: string }, change: () => void): void {
+  try {
+    change();
+  } catch (cause) {
+    if (cause instanceof Error) throw new FileError(what, { cause });
+    throw cause;
+  }
 }
 
 /** The files of this host. */
 export const FILES: Files = {
   read(path) {
-    try {
-      return Deno.readTextFileSync(path);
-    } catch (error) {
-      if (error instanceof Deno.errors.NotFound) return undefined;
-      throw error;
-    }
+    return unlessMissing(() => Deno.readTextFileSync(path));
   },
   write(path, text) {
-    Deno.mkdirSync(dirname(path), { recursive: true });
-    Deno.writeTextFileSync(`${path}.new`, text, { mode: 0o644 });
-    Deno.renameSync(`${path}.new`, path);
+    attempt({ verb: "write", path }, () => {
+      Deno.mkdirSync(dirname(path), { recursive: true });
+      replace(path, (next) => Deno.writeTextFileSync(next, text, { mode: 0o644 }));
+    });
   },
   copyProgram(from, to) {
-    Deno.mkdirSync(dirname(to), { recursive: true });
-    Deno.copyFileSync(from, `${to}.new`);
-    Deno.chmodSync(`${to}.new`, 0o755);
-    Deno.renameSync(`${to}.new`, to);
+    attempt({ verb: "write", path: to }, () => {
+      Deno.mkdirSync(dirname(to), { recursive: true });
+      replace(to, (next) => {
+        Deno.copyFileSync(from, next);
+        Deno.chmodSync(next, 0o755);
+      });
+    });
   },
   remove(path) {
-    try {
-      Deno.removeSync(path);
-    } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-    }
+    // On a read-only file system removing fails also where there is nothing.
+    attempt({ verb: "remove", path }, () => {
+      if (isThere(path)) Deno.removeSync(path);
+    });
+  },
+  realPath(path) {
+    return unlessMissing(() => Deno.realPathSync(path));
   },
 };
+
+/** Readers see the old file or the new one; a failure leaves nothing behind. */
+function replace(path: string, write: (next: string) => void): void {
+  const next = `${path}.new`;
+  try {
+    write(next);
+    Deno.renameSync(next, path);
+  } catch (error) {
+    if (isThere(next)) Deno.removeSync(next);
+    throw error;
+  }
+}
+
+function isThere(path: string): boolean {
+  return unlessMissing(() => Deno.lstatSync(path)) !== undefined;
+}
+
+function unlessMissing<T>(look: () => T): T | undefined {
+  try {
+    return look();
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
