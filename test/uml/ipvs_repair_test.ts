@@ -33,6 +33,7 @@ interface Plot {
   readonly ip: (n: number) => string;
   readonly node: string;
   readonly range: string;
+  readonly bits: number;
 }
 
 const PLOTS: readonly Plot[] = [
@@ -41,8 +42,15 @@ const PLOTS: readonly Plot[] = [
     ip: (n) => `10.96.0.${n}`,
     node: "192.168.77.2",
     range: "203.0.113.0/24",
+    bits: 32,
   },
-  { family: "IPv6", ip: (n) => `fd00:96::${n}`, node: "fd00:77::2", range: "2001:db8:9::/48" },
+  {
+    family: "IPv6",
+    ip: (n) => `fd00:96::${n}`,
+    node: "fd00:77::2",
+    range: "2001:db8:9::/48",
+    bits: 128,
+  },
 ];
 
 const CONFIG = completeConfiguration({ mode: "ipvs" });
@@ -172,11 +180,11 @@ function variables({ family, ip }: Plot): string {
 
 /** A node port, an external IP, and a load balancer with ranges that hold the node or not. */
 function furnish(world: World): void {
-  const { ip, node, range } = world.plot;
+  const { ip, node, range, bits } = world.plot;
   world.put(1);
   const ports = [{ name: "http", protocol: "TCP", port: 80, nodePort: 30_080 }] as const;
   world.put(2, { type: "NodePort", ports, externalIps: [parseIp(ip(102))] });
-  const ranges = [parseCidr(range), parseCidr(`${node}/${node.includes(":") ? 128 : 32}`)];
+  const ranges = [parseCidr(range), parseCidr(`${node}/${bits}`)];
   world.put(3, {
     type: "LoadBalancer",
     loadBalancerIps: [parseIp(ip(103))],
@@ -210,6 +218,45 @@ async function repairsAll(plot: Plot, damages: typeof DAMAGE): Promise<void> {
   deepStrictEqual(await IPVS.cleanup({ config: CONFIG, log: SILENT }), []);
 }
 
+/** Every kind of set entry and rule there is. */
+async function readsBackAll(plot: Plot): Promise<void> {
+  const world = new World(plot);
+  await world.start();
+  furnish(world);
+  const ports = (["TCP", "UDP", "SCTP"] as const).map((protocol, i) => {
+    return { name: protocol.toLowerCase(), protocol, port: 80, nodePort: 30_090 + i };
+  });
+  const everything = {
+    type: "LoadBalancer",
+    ports,
+    affinitySeconds: 77,
+    loadBalancerSourceRanges: [plot.range, `${plot.ip(77)}/${plot.bits}`].map(parseCidr),
+  } as const;
+  world.put(5, {
+    ...everything,
+    externalIps: [parseIp(plot.ip(105)), parseIp(plot.node)],
+    loadBalancerIps: [parseIp(plot.ip(115)), parseIp(plot.ip(105))],
+  });
+  world.put(6, {
+    ...everything,
+    ports: ports.map((port) => ({ ...port, nodePort: port.nodePort + 10 })),
+    externalTrafficPolicy: "Local",
+    healthCheckNodePort: 32_000,
+    externalIps: [parseIp(plot.ip(106))],
+    loadBalancerIps: [parseIp(plot.ip(116))],
+  });
+  deepStrictEqual((await world.sync()).quarantined, []);
+  const { sets = [], tables = [] } = await state();
+  const filled = new Set(sets.filter((line) => line.startsWith("add")).map((l) => l.split(" ")[1]));
+  strictEqual(filled.size, 17, [...filled].join());
+  strictEqual(tables.filter((rule) => rule.includes("-m ipvs ")).length, 9);
+  await world.start();
+  const { full, bytesWritten } = await world.sync();
+  deepStrictEqual([full, bytesWritten], [true, 0]);
+  world.close();
+  deepStrictEqual(await IPVS.cleanup({ config: CONFIG, log: SILENT }), []);
+}
+
 async function curtailsAndServes(plot: Plot): Promise<void> {
   const world = new World(plot);
   await world.start();
@@ -235,6 +282,7 @@ async function curtailsAndServes(plot: Plot): Promise<void> {
   ok(after.tables?.some((rule) => rule.includes(`-m ipvs --vproto 6 --vaddr ${vip}`)));
   ok(after.servers?.includes(`-A -t ${vip}:80 -s rr`));
   world.close();
+  deepStrictEqual(await IPVS.cleanup({ config: CONFIG, log: SILENT }), []);
 }
 
 inUml(import.meta.url, () => {
@@ -248,6 +296,11 @@ inUml(import.meta.url, () => {
   for (const plot of PLOTS.slice(0, 1)) {
     Deno.test("without xt_ipvs one load balancer is left out, until it is loaded", () => {
       return curtailsAndServes(plot);
+    });
+  }
+  for (const plot of PLOTS) {
+    Deno.test(`${plot.family}: a restart writes nothing where every set is in use`, () => {
+      return readsBackAll(plot);
     });
   }
 });
