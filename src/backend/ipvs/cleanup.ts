@@ -7,7 +7,7 @@
  */
 
 import type { ObservedSet } from "../../kernel/ipset/values.ts";
-import { formatDestroy } from "../../kernel/ipset/restore.ts";
+import { formatDestroy, GROWING } from "../../kernel/ipset/restore.ts";
 import { type Iptables, isMissingTool } from "../../kernel/iptables/iptables.ts";
 import { formatRestore } from "../../kernel/iptables/restore.ts";
 import type { Edit, Table, TableEdits } from "../../kernel/iptables/ruleset.ts";
@@ -90,7 +90,10 @@ async function remove(host: IpvsHost, scope: Scope): Promise<readonly Error[]> {
 
 /** Our sets by the kernel's names. Without the tool there are none. */
 async function readSets(host: IpvsHost): Promise<ReadonlyMap<string, ObservedSet>> {
-  const ours = new Set(IP_FAMILIES.flatMap((f) => SET_NAMES.map((set) => kernelSetName(set, f))));
+  const ours = new Set(IP_FAMILIES.flatMap((family) => [
+    ...SET_NAMES.map((set) => kernelSetName(set, family)),
+    GROWING[family], // of a run that was killed while a set grew
+  ]));
   try {
     const found = await host.ipset.save("KUBE-");
     return new Map([...found].filter(([name]) => ours.has(name)));

@@ -1,5 +1,6 @@
 import { deepStrictEqual, rejects, strictEqual } from "node:assert/strict";
 import { ExecError } from "../../kernel/exec/run.ts";
+import { GROWING } from "../../kernel/ipset/restore.ts";
 import { plainVirtualServer } from "../../kernel/ipvs/values.ts";
 import { NetlinkError } from "../../kernel/netlink/errors.ts";
 import { parseCidr, parseIp } from "../../model/ip.ts";
@@ -90,6 +91,7 @@ Deno.test("cleanup() leaves nothing of ours and all of others", async () => {
   const ports = [{ name: "http", protocol: "TCP", port: 80, nodePort: 30080 }] as const;
   stage.put("web", { ports, externalIps: [parseIp("192.168.0.2")], endpoints: ["10.0.1.1"] });
   await stage.sync();
+  await stage.ipset.restore(`create ${GROWING.IPv6} hash:ip family inet6 maxelem 131072\n`);
   const foreign = { ip: parseIp("203.0.113.77"), protocol: "TCP", port: 80 } as const;
   const excluded = { ip: parseIp("192.168.0.2"), protocol: "TCP", port: 30080 } as const;
   const server = plainVirtualServer(foreign, "rr");
