@@ -79,3 +79,14 @@ Deno.test("a load balancer is not taken down when something else is what was ref
   deepStrictEqual(stage.realServers(web(VIP)), ["10.0.1.1:8080 1"]);
   strictEqual((await stage.rules("KUBE-IPVS-OUT-FILTER")).length, 1);
 });
+
+Deno.test("a load balancer is not left out when rules were refused for a moment only", async () => {
+  const stage = new Stage();
+  await stage.sync();
+  stage.put("balanced", BALANCED);
+  let refusals = 1;
+  stage.iptables.refuses = (line) => line.includes("-m ipvs ") && refusals-- > 0;
+  deepStrictEqual((await stage.sync()).quarantined, []);
+  deepStrictEqual(stage.realServers(web(VIP)), ["10.0.1.1:8080 1"]);
+  strictEqual((await stage.rules("KUBE-IPVS-OUT-FILTER")).length, 1);
+});

@@ -48,19 +48,22 @@ export class RuleWriter {
       : diffRules(this.#applied, wish);
     this.#applied = undefined;
     if (edits.length > 0) {
-      await this.#restore(edits, tally).catch((error) => this.#blame(error, { wish, tally }));
+      await this.#restore(edits, tally).catch((error) => this.#retry(error, { wish, tally }));
     }
     this.#applied = wish;
   }
 
-  /** Finds out whether bans are what was refused. */
-  async #blame(error: unknown, { wish, tally }: { wish: RuleWish; tally: Tally }): Promise<never> {
+  /** Finds out whether bans are what was refused; if it was but a moment, all is written. */
+  async #retry(error: unknown, { wish, tally }: { wish: RuleWish; tally: Tally }): Promise<void> {
     if (!(error instanceof RestoreError) || !hasBans(wish)) throw error;
     const observed = await this.#read(tally);
-    const edits = diffObservedRules(observed, withoutBans(wish, observed));
-    // Without anything to write nothing is found out, but there is nothing else to blame.
-    if (edits.length > 0) await this.#restore(edits, tally).catch(() => Promise.reject(error));
-    throw new BanRefusedError({ cause: error });
+    const others = diffObservedRules(observed, withoutBans(wish, observed));
+    if (others.length > 0) await this.#restore(others, tally).catch(() => Promise.reject(error));
+    const bans = diffObservedRules(await this.#read(tally), wish);
+    if (bans.length === 0) return;
+    await this.#restore(bans, tally).catch((cause) => {
+      throw cause instanceof RestoreError ? new BanRefusedError({ cause }) : cause;
+    });
   }
 
   async #read(tally: Tally): ReturnType<Iptables["save"]> {
