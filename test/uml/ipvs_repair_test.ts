@@ -118,24 +118,31 @@ async function sh(script: string): Promise<string> {
   return stdout;
 }
 
-/** All of the kernel's state, sorted; rules in their order. */
-async function state(): Promise<Record<string, string[]>> {
-  const [sets, servers, addresses, ...tables] = await Promise.all([
-    sh("ipset save | sed 's/ initval [^ ]*//; s/ bucketsize .*//'"),
-    sh("ipvsadm -Sn"),
-    sh("ip -o addr show dev kube-ipvs0 | sed 's/valid_lft.*//; s/^[0-9]*//'"),
-    sh("iptables-save -t nat; ip6tables-save -t nat"),
-    sh("iptables-save -t filter; ip6tables-save -t filter"),
-  ]);
-  const lines = (text: string): string[] =>
-    text.split("\n").filter((line) => line !== "" && !line.startsWith("#"))
-      .map((line) => line.replace(/\[\d+:\d+\]/, ""));
-  return {
-    sets: lines(sets).sort(),
-    servers: lines(servers).sort(),
-    addresses: lines(addresses).sort(),
-    tables: tables.flatMap(lines),
-  };
+/** What the kernel's state is read by, once for each part. */
+const DUMPS = {
+  sets: "ipset save",
+  servers: "ipvsadm -Sn",
+  addresses: "ip -o addr show dev kube-ipvs0",
+  tables: "for table in nat filter; do iptables-save -t $table; ip6tables-save -t $table; done",
+};
+
+type State = Readonly<Record<keyof typeof DUMPS, readonly string[]>>;
+
+/** All of the kernel's state after a script, sorted but for rules. */
+async function stateAfter(script = ":"): Promise<State> {
+  // Processes are slow here: one shell for all.
+  const parts = Object.values(DUMPS).map((dump) => `echo ==; ${dump} 2>/dev/null`);
+  const output = await sh([`{ ${script}; } >/dev/null`, ...parts, ":"].join("\n"));
+  const [sets = [], servers = [], addresses = [], tables = []] = output.split("==\n").slice(1)
+    .map(linesOf);
+  return { sets: sets.sort(), servers: servers.sort(), addresses: addresses.sort(), tables };
+}
+
+/** Without remarks, counters, and what is different each time. */
+function linesOf(text: string): string[] {
+  return text.split("\n").filter((line) => line !== "" && !line.startsWith("#")).map((line) =>
+    line.replace(/\[\d+:\d+\]| (initval|bucketsize) \S+| *valid_lft.*|^\d+/g, "")
+  );
 }
 
 /** `SETS`: the start of the names of sets. `VIP`, `EP`: of Service 1. `T`: how ipvsadm says it. */
@@ -197,18 +204,18 @@ async function repairsAll(plot: Plot, damages: typeof DAMAGE): Promise<void> {
   const world = new World(plot);
   await world.start();
   furnish(world);
-  const good: Record<string, string[]>[] = [];
+  const good: State[] = [];
   for (const endpoints of [2, 1]) {
     world.put(9, { endpoints });
     await world.sync();
-    good.push(await state());
+    good.push(await stateAfter());
   }
   for (const [i, [what, damage]] of damages.entries()) {
-    await sh(variables(plot) + damage);
-    notDeepStrictEqual(await state(), good[(i + 1) % 2], what);
+    const damaged = await stateAfter(variables(plot) + damage);
+    notDeepStrictEqual(damaged, good[(i + 1) % 2], what);
     world.put(9, { endpoints: i % 2 === 0 ? 2 : 1 });
     await world.sync();
-    deepStrictEqual(await state(), good[i % 2], what);
+    deepStrictEqual(await stateAfter(), good[i % 2], what);
   }
   // And nothing is seen where nothing was done.
   world.put(9, { endpoints: damages.length % 2 === 0 ? 2 : 1 });
@@ -246,7 +253,7 @@ async function readsBackAll(plot: Plot): Promise<void> {
     loadBalancerIps: [parseIp(plot.ip(116))],
   });
   deepStrictEqual((await world.sync()).quarantined, []);
-  const { sets = [], tables = [] } = await state();
+  const { sets, tables } = await stateAfter();
   const filled = new Set(sets.filter((line) => line.startsWith("add")).map((l) => l.split(" ")[1]));
   strictEqual(filled.size, 17, [...filled].join());
   strictEqual(tables.filter((rule) => rule.includes("-m ipvs ")).length, 9);
@@ -262,7 +269,7 @@ async function curtailsAndServes(plot: Plot): Promise<void> {
   await world.start();
   furnish(world);
   await world.sync();
-  const before = await state();
+  const before = await stateAfter();
   await sh("lsmod | grep -q ^xt_ipvs && exit 1; echo /bin/false >/proc/sys/kernel/modprobe");
   const vip = parseIp(plot.ip(104));
   const ranges = [parseCidr(plot.range)];
@@ -271,16 +278,16 @@ async function curtailsAndServes(plot: Plot): Promise<void> {
   const { quarantined } = await world.sync();
   deepStrictEqual(quarantined.map(({ key }) => key), ["ns/s4:http/TCP"]);
   match(quarantined[0]?.reason ?? "", /modprobe xt_ipvs/);
-  const during = await state();
+  const during = await stateAfter();
   deepStrictEqual(during.tables, before.tables);
   const serversOf = (n: number): number =>
-    during.servers?.filter((line) => line.startsWith(`-A -t ${plot.ip(n)}:`)).length ?? 0;
+    during.servers.filter((line) => line.startsWith(`-A -t ${plot.ip(n)}:`)).length;
   deepStrictEqual([4, 5, 104].map(serversOf), [1, 1, 0]);
   await sh("echo /sbin/modprobe >/proc/sys/kernel/modprobe");
   deepStrictEqual((await world.sync()).quarantined, []);
-  const after = await state();
-  ok(after.tables?.some((rule) => rule.includes(`-m ipvs --vproto 6 --vaddr ${vip}`)));
-  ok(after.servers?.includes(`-A -t ${vip}:80 -s rr`));
+  const after = await stateAfter();
+  ok(after.tables.some((rule) => rule.includes(`-m ipvs --vproto 6 --vaddr ${vip}`)));
+  ok(after.servers.includes(`-A -t ${vip}:80 -s rr`));
   world.close();
   deepStrictEqual(await IPVS.cleanup({ config: CONFIG, log: SILENT }), []);
 }
