@@ -257,11 +257,14 @@ for (const [what, meddle] of MEDDLING) {
     stage.put("web", { endpoints: [A] });
     await stage.sync();
     const abort = new AbortController();
-    const found = new Promise<string>((resolve) => {
-      stage.backend?.watch((drift) => (abort.abort(), resolve(drift)), { signal: abort.signal });
+    const drifts: string[] = [];
+    const signal = AbortSignal.any([abort.signal, AbortSignal.timeout(2_000)]);
+    const watching = stage.backend?.watch((drift) => (abort.abort(), drifts.push(drift)), {
+      signal,
     });
     meddle(stage);
-    match(await found, /^somebody else changed /);
+    await watching;
+    match(drifts.join(), /^somebody else changed /);
     stage.backend?.distrust();
     await stage.sync();
     await isAsMade(stage);
