@@ -10,12 +10,22 @@
 import { createHash } from "node:crypto";
 import { gzipSync } from "node:zlib";
 import { VIPD_VERSION } from "../src/cli/version.ts";
+import { componentsOf } from "./release/components.ts";
+import { licencesText } from "./release/papers.ts";
 
 const PACKAGES = ["iptables", "ipset", "nftables", "libnl-3-200", "libnl-genl-3-200", "kmod"];
 const RUNTIME = ["libc6", "libgcc-s1"];
 /** Packages that only serve installation, with maintainer scripts that never run here. */
 const LEFT_OUT = /^(debconf|dpkg|perl.*|netbase|debianutils|install-info)$/;
-const PRUNED = ["usr/share", "etc/cron.d", "var", "usr/lib/systemd", "lib/systemd"];
+const PRUNED = ["etc/cron.d", "var", "usr/lib/systemd", "lib/systemd"];
+/** All of usr/share but the licences; Debian's name the common ones by path. */
+const PRUNE_SHARE = [
+  "find usr/share -type f ! -path 'usr/share/doc/*/copyright' -delete",
+  "find usr/share -type l ! -regex 'usr/share/doc/[^/]*' -delete",
+  "find usr/share -mindepth 1 -type d -empty -delete",
+  "cp -r /usr/share/common-licenses usr/share/",
+].join(" && ");
+const RUNTIME_LICENCE = "packaging/licenses/deno.txt";
 
 /** Fills an empty directory with the root of the image. */
 export async function makeRoot(root: string): Promise<void> {
@@ -30,6 +40,7 @@ export async function makeRoot(root: string): Promise<void> {
     await Deno.remove(downloads, { recursive: true });
   }
   for (const path of PRUNED) await sh("rm", ["-rf", `${root}/${path}`]);
+  await sh("sh", ["-ec", PRUNE_SHARE], { cwd: root });
   for (const path of ["proc", "sys", "dev", "run", "tmp", "etc/vipd", "var/lib"]) {
     await Deno.mkdir(`${root}/${path}`, { recursive: true });
   }
@@ -38,8 +49,17 @@ export async function makeRoot(root: string): Promise<void> {
   await Deno.symlink("../../sbin/vipd", `${root}/usr/local/bin/kube-proxy`);
   await Deno.copyFile("dist/vipd", `${root}/usr/sbin/vipd`);
   await Deno.chmod(`${root}/usr/sbin/vipd`, 0o755);
+  await Deno.mkdir(`${root}/usr/share/doc/vipd`);
+  await Deno.writeTextFile(`${root}/usr/share/doc/vipd/copyright`, await ownLicences());
   await Deno.chmod(root, 0o755);
   await sh("ldconfig", ["-r", root]);
+}
+
+/** Of vipd and all that is bundled with it. */
+async function ownLicences(): Promise<string> {
+  const components = await componentsOf("dist/vipd");
+  const runtime = await Deno.readTextFile(RUNTIME_LICENCE);
+  return licencesText({ version: VIPD_VERSION, components }, runtime);
 }
 
 /** Names of all packages that are needed. */

@@ -15,6 +15,7 @@ import { ended } from "../support/process.ts";
 
 const CONTAINERFILE = new URL("../../Containerfile", import.meta.url);
 const PROGRAM = "usr/sbin/vipd";
+const OWN_PAPERS = "usr/share/doc/vipd";
 
 /** Path, kind and mode of everything; sizes of files, targets of links. */
 const LIST =
@@ -58,7 +59,8 @@ async function passes(
 
 async function listed(directory: string): Promise<readonly string[]> {
   const text = await passes(["sh", "-ec", LIST], { cwd: directory });
-  return text.trimEnd().split("\n").filter((line) => !line.startsWith(`${PROGRAM} `)).sort();
+  const isCopied = (line: string) => [`${PROGRAM} `, OWN_PAPERS].some((is) => line.startsWith(is));
+  return text.trimEnd().split("\n").filter((line) => !isCopied(line)).sort();
 }
 
 Deno.test("the Containerfile makes the files of the image", async () => {
@@ -81,13 +83,14 @@ Deno.test("the Containerfile makes the files of the image", async () => {
   }
 });
 
-Deno.test("the Containerfile adds the program of this version and nothing else", async () => {
+Deno.test("the Containerfile adds the program of this version, its licences, and nothing else", async () => {
   const instructions = parseInstructions(await Deno.readTextFile(CONTAINERFILE));
   const last = instructions.findLastIndex(({ name }) => name === "FROM");
   assert.deepEqual(instructions.slice(last).map(({ name, text }) => `${name} ${text}`), [
     "FROM scratch",
     "COPY --from=packages /image /",
     `COPY --chmod=755 dist/vipd /${PROGRAM}`,
+    `COPY dist/release/LICENSES.md /${OWN_PAPERS}/copyright`,
     "ENV PATH=/usr/sbin:/usr/bin:/sbin:/bin",
     `LABEL org.opencontainers.image.version=${VIPD_VERSION}`,
     'ENTRYPOINT ["/usr/sbin/vipd"]',

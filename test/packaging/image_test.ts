@@ -190,3 +190,22 @@ Deno.test("the image has both kinds of iptables, no plain one and no shell", asy
     }
   }
 });
+
+Deno.test("the image has the licence of every package in it, and nothing else to read", async () => {
+  await using stack = new AsyncDisposableStack();
+  const share = `${await openBundle(stack)}/rootfs/usr/share`;
+  const files = (await passes(["find", "-L", share, "-type", "f", "-printf", "%P\\n"])).trim()
+    .split(
+      "\n",
+    );
+  for (const name of ["vipd", "libc6", "iptables", "ipset", "nftables", "libnl-3-200", "kmod"]) {
+    assert.ok(files.includes(`doc/${name}/copyright`), name);
+  }
+  assert.ok(files.includes("common-licenses/GPL-2"));
+  assert.deepEqual(
+    files.filter((file) => !/^(doc\/.*\/copyright|common-licenses\/.*)$/.test(file)),
+    [],
+  );
+  const named = await passes(["cat", `${share}/doc/vipd/copyright`]);
+  for (const part of ["the runtime: MIT", "undici", "yaml"]) assert.ok(named.includes(part), part);
+});
