@@ -42,6 +42,7 @@ export async function openCluster(options: ClusterOptions = {}): Promise<Cluster
   await requireOwnNamespace();
   await using stack = new AsyncDisposableStack();
   const directory = await Deno.makeTempDir({ prefix: `vipd-e2e-${Deno.pid}-` });
+  stack.defer(() => Deno.remove(directory, { recursive: true }));
   const network = stack.use(await openNetwork(TOPOLOGY));
   const server = stack.use(
     await startApiServer({
