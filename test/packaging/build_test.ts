@@ -9,6 +9,7 @@
 
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
+import { dirname } from "node:path";
 import { decodePayload } from "../../scripts/build/payload.ts";
 import { ended, type Result } from "../support/process.ts";
 
@@ -73,6 +74,36 @@ function machineOf(file: Uint8Array): number {
   return new DataView(file.buffer, file.byteOffset).getUint16(18, LITTLE_ENDIAN);
 }
 
+/** The tools of this machine, on a root that cannot be written to, with an empty environment. */
+async function runReadOnly(executable: string, mode: string): Promise<Result> {
+  const script = `
+    set -e
+    ip link set lo up
+    mount --bind / /mnt
+    mount -o remount,bind,ro /mnt
+    mount -t proc proc /mnt/proc
+    mount --rbind /dev /mnt/dev
+    mount --bind ${dirname(executable)} /mnt/mnt
+    mount -o remount,bind,ro /mnt/mnt
+    log=$(mktemp)
+    for place in tmp run root mnt; do
+      if touch /mnt/$place/x 2>/dev/null; then echo "/mnt/$place can be written to"; exit 1; fi
+    done
+    env -i /usr/sbin/chroot /mnt /mnt/vipd --manifests=${ROOT}examples --proxy-mode=${mode} \
+      --hostname-override=node-a --cluster-cidr=10.244.0.0/16 --conntrack-max-per-core=0 \
+      --healthz-bind-address=127.0.0.1:10256 -v=2 2>$log &
+    pid=$!
+    for i in $(seq 100); do grep -q Ready: $log && break; sleep 0.1; done
+    kill $pid || true
+    wait $pid || { cat $log; exit 1; }
+    grep Ready: $log
+    rm $log
+    iptables-save -t nat
+    nft list tables
+  `;
+  return await ended(["unshare", "--mount", "--net", "--pid", "--fork", "sh"], { stdin: script });
+}
+
 /** In a root with nothing but libc, this executable, /proc and /etc of nobody. */
 async function runAlone(executable: string, args: readonly string[]): Promise<Result> {
   const script = `
@@ -98,6 +129,42 @@ const ALONE_ROWS = [
   ["--help", 0, /--proxy-mode/],
   ["--no-such-flag", 1, /unknown flag/],
 ] as const;
+
+const READ_ONLY_ROWS = [
+  ["iptables", /KUBE-SVC-/],
+  ["nftables", /table ip kube-proxy/],
+] as const;
+
+Deno.test("an executable writes rules without environment, /tmp or HOME", async () => {
+  await withDirectory(async (directory) => {
+    await build(ROOT, "--output", `${directory}/vipd`);
+    for (const [mode, rules] of READ_ONLY_ROWS) {
+      const { code, stdout, stderr } = await runReadOnly(`${directory}/vipd`, mode);
+      assert.equal(code, 0, stdout + stderr);
+      assert.match(stdout, rules);
+    }
+  });
+});
+
+Deno.test("an executable without PATH has one, and leaves that of the user alone", async () => {
+  await withDirectory(async (directory) => {
+    await build(ROOT, "--output", `${directory}/vipd`);
+    await Deno.writeTextFile(`${directory}/systemctl`, "#!/bin/sh\necho $PATH >&2; exit 1\n", {
+      mode: 0o755,
+    });
+    const path = `${directory}:/usr/bin`;
+    const rows = [
+      [["env", "-i"], /PID 1|not found|LoadState/],
+      [["env", "-i", "A=1", `PATH=${path}`, "Z=1"], new RegExp(path)],
+    ] as const;
+    for (const [environment, text] of rows) {
+      const told = await ended([...environment, `${directory}/vipd`, "--version"]);
+      assert.equal(told.stdout, "Kubernetes v1.36.2\n", told.stderr);
+      const tried = await ended([...environment, `${directory}/vipd`, "install", "--check"]);
+      assert.match(tried.stdout, text);
+    }
+  });
+});
 
 Deno.test("an executable answers without Deno, cache, network, writable files", async () => {
   await withDirectory(async (directory) => {

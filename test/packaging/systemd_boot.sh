@@ -1,14 +1,11 @@
 #!/bin/bash
 # Runs inside user-mode-linux (see systemd_test.ts): boots a real systemd as PID 1 of a namespace on
-# copies of /etc and /usr/local/sbin, with few units, and talks to it. Prints `ok NAME` lines.
+# copies of /etc and /usr/local/sbin, with few units, and runs a command beside it.
 set -u
-VIPD_FILE=$1
-MANIFESTS=/etc/vipd-manifests
+grep -q "User Mode Linux" /proc/cpuinfo || { echo "this belongs into user-mode-linux"; exit 1; }
 
 mount -t cgroup2 none /sys/fs/cgroup
 mkdir -p /run/copy && cp -a /etc /run/copy/etc && mount --bind /run/copy/etc /etc
-# The unit has a /tmp and a /home of its own, and this checkout may be in either.
-cp -a "$2" $MANIFESTS
 mkdir -p /run/copy/sbin && mount --bind /run/copy/sbin /usr/local/sbin
 mount -t tmpfs tmpfs /var/log
 # This kernel has no nf_tables.
@@ -35,18 +32,9 @@ for unit in sys-fs-fuse-connections.mount sys-kernel-config.mount dev-hugepages.
   ln -sf /dev/null $unit
 done
 rm -rf multi-user.target.wants timers.target.wants sockets.target.wants sysinit.target.wants
-cat >kube-proxy.service <<EOF
-[Service]
-ExecStart=/bin/sleep infinity --manifests=$MANIFESTS --hostname-override=node-a --conntrack-max-per-core=0 -v=2
-[Install]
-WantedBy=multi-user.target
-EOF
-# "sleep" takes no such flags: what stands for kube-proxy is a shell that does nothing.
-sed -i 's|/bin/sleep infinity|/run/kube-proxy|' kube-proxy.service
-printf '#!/bin/sh\nexec sleep infinity\n' >/run/kube-proxy && chmod +x /run/kube-proxy
 
 unshare --pid --mount --fork sh -c 'mount -t proc proc /proc; exec env container=vipd \
   /lib/systemd/systemd --unit=basic.target --show-status=no --log-target=null' &
 sleep 2
 exec nsenter --pid --mount --target "$(pgrep -x systemd)" \
-  bash "$(dirname "$0")/systemd_checks.sh" "$VIPD_FILE"
+  "$@"

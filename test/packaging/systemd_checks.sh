@@ -2,6 +2,7 @@
 # Runs beside the systemd that systemd_boot.sh started. Prints `ok NAME` or `failed NAME`.
 set -u
 VIPD_FILE=$1
+MANIFESTS=/etc/vipd-manifests
 
 wait_for() { # NAME SECONDS COMMAND...
   name=$1 limit=$2
@@ -19,6 +20,16 @@ state() { systemctl status vipd.service --no-pager -n 5; head -c 3000 /run/vipd.
 
 cd /etc/systemd/system || exit 1
 wait_for "systemd is up" 60 systemctl is-active basic.target || exit 1
+
+# The unit has a /tmp and a /home of its own, and this checkout may be in either.
+cp -a "$2" $MANIFESTS
+cat >kube-proxy.service <<EOF
+[Service]
+ExecStart=/run/kube-proxy --manifests=$MANIFESTS --hostname-override=node-a --conntrack-max-per-core=0 -v=2
+[Install]
+WantedBy=multi-user.target
+EOF
+printf '#!/bin/sh\nexec sleep infinity\n' >/run/kube-proxy && chmod +x /run/kube-proxy
 systemctl enable --now kube-proxy.service >/dev/null 2>&1
 is kube-proxy.service ActiveState active && echo "ok kube-proxy runs"
 

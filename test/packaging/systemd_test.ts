@@ -1,6 +1,6 @@
 /**
- * vipd under a real systemd, and what systemd-analyze says about the unit. Needs root, systemd,
- * user-mode-linux and dist/vipd (`deno task build`).
+ * vipd under a real systemd: the unit, its watchdog, and the way from kube-proxy to vipd and back
+ * under traffic, with what systemd-analyze says. Needs root, systemd, user-mode-linux and dist/vipd (`deno task build`).
  *
  *     deno test -A test/packaging/systemd_test.ts
  *
@@ -11,8 +11,11 @@ import assert from "node:assert/strict";
 import { unitText } from "../../src/cli/unit.ts";
 import { ended } from "../support/process.ts";
 import { bootUml } from "../uml/boot.ts";
+import { takeOverSteps } from "./systemd_take_over.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
+const HERE = `${ROOT}test/packaging`;
+const VIPD = `${ROOT}dist/vipd`;
 const MAX_EXPOSURE = 4.0;
 
 /** What systemd_checks.sh must print, in this order. */
@@ -60,12 +63,31 @@ Deno.test("systemd-analyze verifies the unit and calls its exposure low", async 
 });
 
 Deno.test("vipd is installed, watched, restarted and removed by systemd", async () => {
-  await Deno.stat(`${ROOT}dist/vipd`);
+  await Deno.stat(VIPD);
   const { code, output } = await bootUml({
-    script: `exec bash ${ROOT}test/packaging/systemd_boot.sh ${ROOT}dist/vipd ${ROOT}examples`,
+    script:
+      `exec bash ${HERE}/systemd_boot.sh bash ${HERE}/systemd_checks.sh ${VIPD} ${ROOT}examples`,
     timeoutMs: 400_000,
   });
-  const done = output.split("\n").flatMap((line) => line.startsWith("ok ") ? [line.slice(3)] : []);
-  assert.deepEqual(done, STEPS, output);
+  assert.deepEqual(stepsIn(output), STEPS, output);
   assert.equal(code, 0, output);
 });
+
+for (const mode of ["iptables", "ipvs"] as const) {
+  Deno.test(`vipd takes over from kube-proxy in mode ${mode}, and gives back`, async () => {
+    await Deno.stat(VIPD);
+    const deno = `${Deno.execPath()} run --no-check --cached-only -A`;
+    const { code, output } = await bootUml({
+      script:
+        `exec bash ${HERE}/systemd_boot.sh ${deno} ${HERE}/systemd_take_over.ts ${VIPD} ${mode}`,
+      timeoutMs: 900_000,
+      memory: "2G",
+    });
+    assert.deepEqual(stepsIn(output), takeOverSteps(mode), output);
+    assert.equal(code, 0, output);
+  });
+}
+
+function stepsIn(output: string): readonly string[] {
+  return output.split("\n").flatMap((line) => line.startsWith("ok ") ? [line.slice(3)] : []);
+}
