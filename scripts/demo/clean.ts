@@ -17,7 +17,10 @@ export async function removeAll(): Promise<void> {
   await remove(`${TAG}-`);
 }
 
-/** Processes first: a namespace lives as long as one of them. */
+/**
+ * Processes first: a namespace lives as long as one of them. Directories are looked for where this
+ * kernel makes them: in user-mode-linux /tmp is the host's, whose processes are not in its /proc.
+ */
 async function remove(prefix: string): Promise<void> {
   const script = `
     for path in /run/netns/${prefix}* ; do
@@ -28,9 +31,9 @@ async function remove(prefix: string): Promise<void> {
       pids=$(ip netns pids "$name") && [ -n "$pids" ] && kill -9 $pids
       ip netns del "$name"
     done
-    for path in /tmp/${prefix}*; do
+    for path in "\${TMPDIR:-/tmp}"/${prefix}*; do
       [ -d "$path" ] || continue
-      owner=\${path#/tmp/${TAG}-}; owner=\${owner%%-*}
+      owner=\${path##*/${TAG}-}; owner=\${owner%%-*}
       [ "$owner" != "$1" ] && [ -d /proc/$owner ] && continue
       rm -rf "$path"
     done`;

@@ -7,6 +7,7 @@
 
 import { deepStrictEqual, equal, match, ok } from "node:assert/strict";
 import { ended, spawn } from "../support/process.ts";
+import { bootUml } from "../uml/boot.ts";
 
 const DEMO = [
   ...[Deno.execPath(), "run", "--no-check", "-A"],
@@ -86,6 +87,17 @@ Deno.test("demo: --keep leaves it running, --stop ends it", async () => {
   const { stdout } = await ended(["sh", "-c", "pgrep -fa '[v]ipd-demo-.*kube-proxy.yaml' || :"]);
   equal(stdout, "");
   deepStrictEqual(await leftovers(), before);
+});
+
+Deno.test("demo: in user-mode-linux it leaves alone what runs on the host", async () => {
+  const directory = await Deno.makeTempDir({ prefix: `vipd-demo-${Deno.pid}-` });
+  try {
+    const { code, output } = await bootUml({ script: `${DEMO.join(" ")} --stop` });
+    equal(code, 0, output);
+    await Deno.stat(directory);
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
 });
 
 Deno.test("demo: says how it is used", async () => {
