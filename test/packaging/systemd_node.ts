@@ -4,7 +4,7 @@
  *
  *     outside: clients         node: systemd, API server, proxy       pods: servers
  *     192.168.77.1  o0 ------- n0  192.168.77.2   10.244.0.1  p0 ---- eth0  10.244.1.51:8080
- *                                  :30080, 10.96.5.1:80                     10.244.2.51:8080
+ *     192.168.77.3                 :30080, 10.96.5.1:80                     10.244.2.51:8080
  *
  * @module
  */
@@ -23,7 +23,8 @@ export const UNIT = "/run/systemd/system/kube-proxy.service";
 export const MASK = "/etc/systemd/system/kube-proxy.service";
 export const ETC = "/etc/kube-proxy";
 export const PODS = ["10.244.1.51", "10.244.2.51"];
-const TARGETS = ["10.96.5.1:80", "192.168.77.2:30080"];
+/** What is asked, and from where. */
+const TARGETS = ["10.96.5.1:80,192.168.77.1", "192.168.77.2:30080,192.168.77.3"];
 
 export const TOPOLOGY: Topology = {
   tag: "vto",
@@ -31,7 +32,7 @@ export const TOPOLOGY: Topology = {
   links: [
     [
       { in: HERE, device: "n0", addresses: ["192.168.77.2/24"] },
-      { in: "outside", device: "o0", addresses: ["192.168.77.1/24"] },
+      { in: "outside", device: "o0", addresses: ["192.168.77.1/24", "192.168.77.3/24"] },
     ],
     [
       { in: HERE, device: "p0", addresses: ["10.244.0.1/32"] },

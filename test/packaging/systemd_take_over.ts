@@ -252,6 +252,7 @@ async function main([vipd = "", given]: readonly string[]): Promise<void> {
   for (const { name, run } of STEPS[mode]) {
     await run({ vipd, mode, server });
     say(`ok ${name}`);
+    say(`at ${new Date().toISOString()}`);
   }
   const report = await traffic.end();
   say(JSON.stringify(report));

@@ -3,7 +3,10 @@
  * others are opened one after the other. It says `flows` when all that stay open do; on the first
  * line of stdin it ends and says what became of them, as one JSON line.
  *
- *     traffic.ts 10.96.5.1:80 192.168.77.2:30080
+ *     traffic.ts 10.96.5.1:80,192.168.77.1 192.168.77.2:30080,192.168.77.3
+ *
+ * Each target is asked from an address of its own: IPVS takes an answer for the latest connection
+ * between a client's address and port and a real server, whatever VIP it was made to.
  *
  * @module
  */
@@ -20,7 +23,7 @@ export interface TrafficReport {
   readonly opened: number;
   /** The longest that one of them took. */
   readonly slowestMs: number;
-  /** What went wrong, the first of it. */
+  /** What went wrong and when, the first of it. */
   readonly failures: readonly string[];
 }
 
@@ -39,6 +42,24 @@ let isEnding = false;
 let opened = 0;
 let slowestMs = 0;
 
+function fail(what: string): void {
+  failures.push(`${new Date().toISOString()} ${what}`);
+}
+
+/** Where a connection goes, and the client's address. */
+interface Target {
+  readonly name: string;
+  readonly host: string;
+  readonly port: number;
+  readonly localAddress: string;
+}
+
+function parseTarget(text: string): Target {
+  const [name = "", localAddress = ""] = text.split(",");
+  const [host = "", port = ""] = name.split(":");
+  return { name, host, port: Number(port), localAddress };
+}
+
 /** A connection with numbered bytes; the greeting of the server comes first. */
 class Held {
   readonly #name: string;
@@ -46,12 +67,12 @@ class Held {
   #sent = 0;
   #received = -1; // the greeting is not over yet
 
-  constructor(name: string, where: { host: string; port: number }) {
+  constructor(name: string, target: Target) {
     this.#name = name;
-    this.#socket = connect(where);
-    this.#socket.on("error", (error) => failures.push(`${name}: ${error.message}`));
+    this.#socket = connect(target);
+    this.#socket.on("error", (error) => fail(`${name}: ${error.message}`));
     this.#socket.on("close", () => {
-      if (!isEnding) failures.push(`${name}: closed after ${this.#received} bytes`);
+      if (!isEnding) fail(`${name}: closed after ${this.#received} bytes`);
     });
     this.#socket.on("data", (data: Uint8Array) => this.#take(data));
   }
@@ -70,7 +91,7 @@ class Held {
     }
     for (const byte of rest) {
       if (byte !== this.#received % CYCLE) {
-        failures.push(`${this.#name}: byte ${this.#received} is ${byte}`);
+        fail(`${this.#name}: byte ${this.#received} is ${byte}`);
       }
       this.#received++;
     }
@@ -88,22 +109,22 @@ class Held {
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
     if (this.received !== this.#sent || this.#sent === 0) {
-      failures.push(`${this.#name}: ${this.received} of ${this.#sent} bytes came back`);
+      fail(`${this.#name}: ${this.received} of ${this.#sent} bytes came back`);
     }
     this.#socket.destroy();
   }
 }
 
 /** Opens one, waits for the greeting, closes it. */
-function open(name: string, where: { host: string; port: number }): void {
+function open(target: Target): void {
   const started = performance.now();
-  const socket = connect(where);
+  const socket = connect(target);
   const end = (failure: string | undefined): void => {
     clearTimeout(timer);
     socket.removeAllListeners();
     socket.on("error", () => socket.destroy()); // after the end nobody cares
     socket.destroy();
-    if (failure !== undefined) failures.push(`new connection to ${name}: ${failure}`);
+    if (failure !== undefined) fail(`new connection to ${target.name}: ${failure}`);
     else opened++;
     slowestMs = Math.max(slowestMs, performance.now() - started);
   };
@@ -121,16 +142,13 @@ async function flows(held: readonly Held[]): Promise<void> {
   throw new Error("No traffic flows to begin with");
 }
 
-async function main(targets: readonly string[]): Promise<void> {
-  const places = targets.map((name) => {
-    const [host = "", port = ""] = name.split(":");
-    return { name, host, port: Number(port) };
-  });
-  const held = places.flatMap((place) =>
-    Array.from({ length: HELD_PER_TARGET }, (_, i) => new Held(`${place.name} #${i}`, place))
+async function main(args: readonly string[]): Promise<void> {
+  const targets = args.map(parseTarget);
+  const held = targets.flatMap((target) =>
+    Array.from({ length: HELD_PER_TARGET }, (_, i) => new Held(`${target.name} #${i}`, target))
   );
   const words = setInterval(() => held.forEach((one) => one.send()), WORD_EVERY_MS);
-  const news = setInterval(() => places.forEach((place) => open(place.name, place)), OPEN_EVERY_MS);
+  const news = setInterval(() => targets.forEach(open), OPEN_EVERY_MS);
   await flows(held);
   process.stdout.write("flows\n");
   await new Promise((resolve) => process.stdin.once("data", resolve));
