@@ -21,7 +21,6 @@ export function helpText(): string {
     "  vipd [flags]",
     "  vipd install [--check] [--timeout=60s]   be a systemd service, in place of kube-proxy's",
     "  vipd uninstall [--check]                 go back",
-    "  vipd install|uninstall [--check]    as a service of systemd, in place of kube-proxy's",
     "",
     "Flags:",
     ...FLAGS.filter((flag) => !flag.hidden).map(flagLine),

@@ -114,7 +114,7 @@ function keyOf({ set, element }: Placed): string {
   return `${set.name} ${elementKey(element)}`;
 }
 
-/** Remarks do not count: kube-proxy leaves an element alone that says something else in its remark only. */
+/** Remarks do not count: kube-proxy leaves an element alone that differs in its remark only. */
 function isSame(a: Placed, b: Placed): boolean {
   return a === b || valueOf(a.element) === valueOf(b.element);
 }

@@ -7,7 +7,13 @@
  */
 
 import { formatListedRules } from "../../kernel/nft/print.ts";
-import type { Chain, Command, Container, NftFamily } from "../../kernel/nft/values.ts";
+import {
+  type Chain,
+  type Command,
+  type Container,
+  isSameHook,
+  type NftFamily,
+} from "../../kernel/nft/values.ts";
 import type { Part } from "./desired.ts";
 
 /** A part before and after. */
@@ -86,7 +92,7 @@ function headCommands(chain: Chain, before: Chain | "absent" | "unknown"): reado
   if (before === "absent") return [add];
   // It may be there without our knowledge, and then it may hold anything.
   if (before === "unknown") return [add, flush];
-  if (hookText(before) === hookText(chain)) return before.rules.length === 0 ? [] : [flush];
+  if (isSameHook(before.base, chain.base)) return before.rules.length === 0 ? [] : [flush];
   return [flush, { op: "delete-chain", chain: chain.name }, add];
 }
 
@@ -100,7 +106,7 @@ function ruleCommands({ name, rules }: Chain): readonly Command[] {
 
 function isSameChain(before: Chain, after: Chain, family: NftFamily): boolean {
   if (before === after) return true;
-  return hookText(before) === hookText(after) &&
+  return isSameHook(before.base, after.base) &&
     formatListedRules(before, family).join("\n") === formatListedRules(after, family).join("\n");
 }
 
@@ -115,12 +121,6 @@ function isSameMake(before: Container, after: Container): boolean {
 
 function timeoutOf(set: Container): number | undefined {
   return set.kind === "set" ? set.timeoutSeconds : undefined;
-}
-
-function hookText({ base }: Chain): string {
-  return base === undefined
-    ? ""
-    : `${base.type} ${base.hook} ${base.priority} ${base.policy ?? "accept"}`;
 }
 
 function byName<T extends { readonly name: string }>(values: readonly T[]): ReadonlyMap<string, T> {

@@ -7,7 +7,13 @@
 
 import type { Nft } from "../../kernel/nft/nft.ts";
 import type { ObservedChain, ObservedSet, ObservedTable } from "../../kernel/nft/observed.ts";
-import type { BaseHook, Chain, Container, Rule, TableName } from "../../kernel/nft/values.ts";
+import {
+  type Chain,
+  type Container,
+  isSameHook,
+  type Rule,
+  type TableName,
+} from "../../kernel/nft/values.ts";
 import { type Containers, TABLE_COMMENT } from "./containers.ts";
 import type { Part, Placed } from "./desired.ts";
 import { isAffinityName, isServiceName } from "./names.ts";
@@ -104,7 +110,7 @@ function isWanted(
   found: ObservedChain,
   { nft, table }: { readonly nft: Nft; readonly table: TableName },
 ): boolean {
-  return hookText(found.base) === hookText(wish.base) &&
+  return isSameHook(found.base, wish.base) &&
     found.rules.join("\n") === nft.fingerprints(wish, table).join("\n");
 }
 
@@ -117,10 +123,4 @@ function recogniseSet(wish: Container, found: ObservedSet): Container {
   if (!isOfKind(found, wish)) return { kind: found.kind, name: wish.name, type: [] };
   if (wish.kind === "map" || wish.timeoutSeconds === found.timeoutSeconds) return wish;
   return { ...wish, timeoutSeconds: found.timeoutSeconds ?? 0 };
-}
-
-function hookText(base: BaseHook | undefined): string {
-  return base === undefined
-    ? ""
-    : `${base.type} ${base.hook} ${base.priority} ${base.policy ?? "accept"}`;
 }

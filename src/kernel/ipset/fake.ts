@@ -1,5 +1,6 @@
 /**
- * An {@linkcode Ipset} and a {@linkcode SetList} in memory. contract.ts holds it and the real tool to the same behaviour.
+ * An {@linkcode Ipset} and a {@linkcode SetList} in memory. contract.ts holds it, the real tool and
+ * the kernel to the same behaviour.
  *
  * @module
  */

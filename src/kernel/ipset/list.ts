@@ -71,12 +71,15 @@ export function openSetList(): SetList {
 export function setListOver(channel: NetlinkChannel): SetList {
   return {
     list({ isWanted, what }) {
-      const sets = new Map<string, ListedSet>();
+      const sets = new Map<string, GrowingSet>();
       for (const { payload } of channel.dump(listRequest(what))) {
         const attributes = new Attributes(payload.subarray(NFGEN_SIZE));
         const name = attributes.string(ATTR_SETNAME) ?? "";
+        if (!isWanted(name)) continue;
         // A large set comes in several messages; only the first of them has the type.
-        if (isWanted(name)) sets.set(name, listedSet(attributes, { what, before: sets.get(name) }));
+        const set = sets.get(name) ?? listedSet(attributes, what);
+        addEntries(set, attributes);
+        sets.set(name, set);
       }
       return sets;
     },
@@ -96,16 +99,19 @@ function listRequest(what: ListOptions["what"]): NetlinkRequest {
   };
 }
 
-function listedSet(
-  attributes: Attributes,
-  { what, before }: { what: ListOptions["what"]; before: ListedSet | undefined },
-): ListedSet {
-  const entries = attributes.list(ATTR_ADT).map(({ value }) => entryText(new Attributes(value)));
+type GrowingSet = ListedSet & { readonly entries: Set<string> | undefined };
+
+function listedSet(attributes: Attributes, what: ListOptions["what"]): GrowingSet {
   return {
-    type: before?.type ?? attributes.string(ATTR_TYPENAME) ?? "",
-    count: before?.count ?? attributes.nested(ATTR_DATA)?.be32(DATA_ELEMENTS),
-    entries: what === "counts" ? undefined : new Set([...before?.entries ?? [], ...entries]),
+    type: attributes.string(ATTR_TYPENAME) ?? "",
+    count: attributes.nested(ATTR_DATA)?.be32(DATA_ELEMENTS),
+    entries: what === "counts" ? undefined : new Set(),
   };
+}
+
+function addEntries({ entries }: GrowingSet, attributes: Attributes): void {
+  if (entries === undefined) return;
+  for (const { value } of attributes.list(ATTR_ADT)) entries.add(entryText(new Attributes(value)));
 }
 
 /** `10.0.0.1,tcp:80,10.1.0.0/16`, `10.0.0.1`, `30080`. */

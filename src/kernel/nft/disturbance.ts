@@ -1,7 +1,7 @@
 /**
- * Whether a table changed while it was read. The kernel knows one generation for all tables, and calls
- * every dump interrupted during which it changed; next to a program that writes ten times a second a
- * large table would never be read. What was written tells whether it was ours.
+ * Whether a table changed while it was read. The kernel knows one generation for all tables, and
+ * calls every dump interrupted during which it changed; next to a program that writes ten times a
+ * second a large table would never be read. What was written tells whether it was ours.
  *
  * @module
  */

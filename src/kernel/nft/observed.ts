@@ -21,7 +21,7 @@ export interface ObservedSet {
   readonly kind: Container["kind"];
   readonly type: readonly string[];
   readonly timeoutSeconds?: number;
-  /** What no set or map of ours has, in words: a size, intervals, counters, values that are no verdicts. */
+  /** What no set or map of ours has, in words: a size, intervals, counters, other values. */
   readonly oddity?: string;
   /** By {@linkcode elementKey}; empty for sets that rules fill. */
   readonly elements: ReadonlyMap<string, Element>;

@@ -124,6 +124,12 @@ export interface BaseHook {
   readonly policy?: "drop";
 }
 
+/** Whether two chains hang in the same place and decide the same at their end, or neither hangs. */
+export function isSameHook(a: BaseHook | undefined, b: BaseHook | undefined): boolean {
+  return a?.type === b?.type && a?.hook === b?.hook && a?.priority === b?.priority &&
+    a?.policy === b?.policy;
+}
+
 /** A chain and its rules in order. */
 export interface Chain {
   readonly name: string;
