@@ -11,7 +11,7 @@ import { createHash } from "node:crypto";
 import { gzipSync } from "node:zlib";
 import { VIPD_VERSION } from "../src/cli/version.ts";
 import { componentsOf } from "./release/components.ts";
-import { licencesText } from "./release/papers.ts";
+import { licencesOf } from "./release/licences.ts";
 
 const PACKAGES = ["iptables", "ipset", "nftables", "libnl-3-200", "libnl-genl-3-200", "kmod"];
 const RUNTIME = ["libc6", "libgcc-s1"];
@@ -25,7 +25,6 @@ const PRUNE_SHARE = [
   "find usr/share -mindepth 1 -type d -empty -delete",
   "cp -r /usr/share/common-licenses usr/share/",
 ].join(" && ");
-const RUNTIME_LICENCE = "packaging/licenses/deno.txt";
 
 /** Fills an empty directory with the root of the image. */
 export async function makeRoot(root: string): Promise<void> {
@@ -50,16 +49,10 @@ export async function makeRoot(root: string): Promise<void> {
   await Deno.copyFile("dist/vipd", `${root}/usr/sbin/vipd`);
   await Deno.chmod(`${root}/usr/sbin/vipd`, 0o755);
   await Deno.mkdir(`${root}/usr/share/doc/vipd`);
-  await Deno.writeTextFile(`${root}/usr/share/doc/vipd/copyright`, await ownLicences());
+  const licences = await licencesOf(await componentsOf("dist/vipd"));
+  await Deno.writeTextFile(`${root}/usr/share/doc/vipd/copyright`, licences);
   await Deno.chmod(root, 0o755);
   await sh("ldconfig", ["-r", root]);
-}
-
-/** Of vipd and all that is bundled with it. */
-async function ownLicences(): Promise<string> {
-  const components = await componentsOf("dist/vipd");
-  const runtime = await Deno.readTextFile(RUNTIME_LICENCE);
-  return licencesText({ version: VIPD_VERSION, components }, runtime);
 }
 
 /** Names of all packages that are needed. */

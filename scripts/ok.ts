@@ -15,7 +15,8 @@ interface Step {
   readonly run: () => Promise<Outcome>;
 }
 
-const UNIT_TESTS = ["mod_test.ts", "src", "scripts", "test/fuzz"];
+/** What is tested with no permission but those of the profile `unit`. */
+export const UNIT_TESTS = ["mod_test.ts", "src", "scripts", "test/fuzz"];
 
 const STEPS: readonly Step[] = [
   { name: "fmt", run: () => deno("fmt", "--check") },

@@ -12,10 +12,10 @@
 import { createHash } from "node:crypto";
 import { VIPD_VERSION } from "../src/cli/version.ts";
 import { componentsOf } from "./release/components.ts";
-import { billOfMaterials, changelogSection, licencesText } from "./release/papers.ts";
+import { licencesOf } from "./release/licences.ts";
+import { billOfMaterials, changelogSection } from "./release/papers.ts";
 
 const DIRECTORY = "dist/release";
-const RUNTIME_LICENCE = "packaging/licenses/deno.txt";
 
 /** Whether a file in dist/ belongs to the release of a version. */
 export function isArtifact(name: string, version: string): boolean {
@@ -39,7 +39,7 @@ async function writePapers(): Promise<void> {
   const release = { version: VIPD_VERSION, commit, time, components };
   const papers = {
     "vipd.cdx.json": `${JSON.stringify(billOfMaterials(release), undefined, 1)}\n`,
-    "LICENSES.md": licencesText(release, await Deno.readTextFile(RUNTIME_LICENCE)),
+    "LICENSES.md": await licencesOf(components),
     "NOTES.md": `${changelogSection(await Deno.readTextFile("CHANGELOG.md"), VIPD_VERSION)}\n`,
   };
   for (const [name, text] of Object.entries(papers)) {

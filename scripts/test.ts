@@ -9,6 +9,7 @@
  */
 
 import process from "node:process";
+import { UNIT_TESTS } from "./ok.ts";
 import { setUp } from "./setup.ts";
 
 interface Suite {
@@ -29,7 +30,6 @@ interface Outcome {
 
 const RUN = ["run", "-A", "--no-check"];
 const TEST = ["test", "-A", "--no-check"];
-const UNIT = ["mod_test.ts", "src", "scripts", "test/fuzz"];
 const CONFORMANCE = [...RUN, "test/conformance/run.ts", "--mode"];
 const E2E = [...RUN, "test/e2e/run.ts", "--mode"];
 const DEMO = [...RUN, "scripts/demo/main.ts", "--mode"];
@@ -41,7 +41,7 @@ const EXECUTABLE = { VIPD: "dist/vipd" };
 
 const SUITES: readonly Suite[] = [
   { name: "house", args: [...RUN, "scripts/ok.ts"] },
-  { name: "unit", args: ["test", "-P=unit", "--no-check", ...UNIT] },
+  { name: "unit", args: ["test", "-P=unit", "--no-check", ...UNIT_TESTS] },
   { name: "support", args: [...TEST, "test/support", "test/conformance"] },
   { name: "contract", args: [...TEST, "test/contract"] },
   { name: "conformance-iptables", args: [...CONFORMANCE, "iptables"] },

@@ -7,6 +7,7 @@
 
 import { parse, stringify } from "yaml";
 import type { ProxyMode } from "../../src/config/types.ts";
+import { readIfThere } from "../../test/support/files.ts";
 import { type Network, openNetwork } from "../../test/support/netns.ts";
 import { legacyIptablesPath } from "../../test/support/tools.ts";
 import { VIPD_PERMISSIONS } from "../vipd_permissions.ts";
@@ -173,13 +174,4 @@ function watchEnd(child: Deno.ChildProcess): { readonly hasEnded: boolean } {
   child.status.then(() => end.hasEnded = true);
   child.unref();
   return end;
-}
-
-async function readIfThere(path: string): Promise<string> {
-  try {
-    return await Deno.readTextFile(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return "";
-    throw error;
-  }
 }

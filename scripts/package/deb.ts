@@ -11,7 +11,7 @@ import { defaultsText, FIRST_CONFIG, unitText } from "../../src/cli/unit.ts";
 import { VIPD_VERSION } from "../../src/cli/version.ts";
 import type { Machine } from "../build/launcher.ts";
 import { type Component, componentsOf } from "../release/components.ts";
-import { licencesText } from "../release/papers.ts";
+import { licencesOf } from "../release/licences.ts";
 import { manualPage } from "./manual.ts";
 
 const ARCHITECTURES: Readonly<Record<Machine, string>> = { x64: "amd64", arm64: "arm64" };
@@ -113,10 +113,7 @@ export async function packageDeb(machine: Machine, directory = "dist"): Promise<
   const isOwn = (machine === "arm64") === (Deno.build.arch === "aarch64");
   const program = isOwn ? "dist/vipd" : `dist/vipd-${machine}`;
   const executable = await Deno.readFile(program);
-  const licences = licencesText(
-    { version: VIPD_VERSION, components: (await componentsOf(program)).map(withoutCommonText) },
-    await Deno.readTextFile("packaging/licenses/deno.txt"),
-  );
+  const licences = await licencesOf((await componentsOf(program)).map(withoutCommonText));
   const time = (await output(["git", "log", "-1", "--format=%ct"]))?.trim() ?? FALLBACK_TIME;
   const root = await Deno.makeTempDir({ prefix: "vipd-deb-" });
   try {

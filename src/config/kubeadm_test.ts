@@ -1,82 +1,13 @@
 import { deepStrictEqual } from "node:assert/strict";
+import { kubeadmConfig } from "../../test/support/kubeadm_config.ts";
 import { completeConfiguration } from "./complete.ts";
 import { parseConfigDocument } from "./document.ts";
 
-/** As `kubeadm init` puts it into the ConfigMap kube-proxy, word for word in form and zeros. */
-const KUBEADM = `
-apiVersion: kubeproxy.config.k8s.io/v1alpha1
-bindAddress: 0.0.0.0
-bindAddressHardFail: false
-clientConnection:
-  acceptContentTypes: ""
-  burst: 0
-  contentType: ""
-  kubeconfig: /var/lib/kube-proxy/kubeconfig.conf
-  qps: 0
-clusterCIDR: 10.244.0.0/16
-configSyncPeriod: 0s
-conntrack:
-  maxPerCore: null
-  min: null
-  tcpBeLiberal: false
-  tcpCloseWaitTimeout: null
-  tcpEstablishedTimeout: null
-  udpStreamTimeout: 0s
-  udpTimeout: 0s
-detectLocal:
-  bridgeInterface: ""
-  interfaceNamePrefix: ""
-detectLocalMode: ""
-enableProfiling: false
-featureGates: null
-healthzBindAddress: ""
-hostnameOverride: ""
-iptables:
-  localhostNodePorts: null
-  masqueradeAll: false
-  masqueradeBit: null
-  minSyncPeriod: 0s
-  syncPeriod: 0s
-ipvs:
-  excludeCIDRs: null
-  minSyncPeriod: 0s
-  scheduler: ""
-  strictARP: false
-  syncPeriod: 0s
-  tcpFinTimeout: 0s
-  tcpTimeout: 0s
-  udpTimeout: 0s
-kind: KubeProxyConfiguration
-logging:
-  flushFrequency: 0
-  options:
-    json:
-      infoBufferSize: "0"
-    text:
-      infoBufferSize: "0"
-  verbosity: 0
-metricsBindAddress: ""
-mode: ""
-nftables:
-  masqueradeAll: false
-  masqueradeBit: null
-  minSyncPeriod: 0s
-  syncPeriod: 0s
-nodePortAddresses: null
-oomScoreAdj: null
-portRange: ""
-showHiddenMetricsForVersion: ""
-windowsRunAsService: false
-winkernel:
-  enableDSR: false
-  forwardHealthCheckVip: false
-  networkName: ""
-  rootHnsEndpointName: ""
-  sourceVip: ""
-`;
-
 Deno.test("a file as kubeadm writes it is the defaults and what it says", () => {
-  const { settings, warnings } = parseConfigDocument(KUBEADM, "config.conf");
+  const { settings, warnings } = parseConfigDocument(
+    kubeadmConfig({ clusterCidr: "10.244.0.0/16" }),
+    "config.conf",
+  );
   deepStrictEqual(warnings, []);
   deepStrictEqual(
     completeConfiguration(settings),

@@ -26,6 +26,7 @@ import { IP_FAMILIES, type IpFamily, parseIp } from "../../src/model/ip.ts";
 import type { HostAddress } from "../../src/model/objects.ts";
 import { Planner } from "../../src/model/planner.ts";
 import { plannerOptions } from "../../src/config/planner_options.ts";
+import { readIfThere } from "../support/files.ts";
 import { canonicalIptables } from "./canonical/iptables.ts";
 
 const CASES = new URL("./cases/", import.meta.url);
@@ -184,15 +185,6 @@ function withoutUnusedEndpointChains(dump: string): string {
   }).join("\n");
 }
 
-async function readText(url: URL): Promise<string> {
-  try {
-    return await Deno.readTextFile(url);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return "";
-    throw error;
-  }
-}
-
 /** Cases in which iptables mode runs all the time. */
 async function caseNames(): Promise<readonly string[]> {
   const names: string[] = [];
@@ -241,7 +233,7 @@ for (const name of await caseNames()) {
       await runStep(node, step);
       for (const family of IP_FAMILIES) {
         const file = family === "IPv4" ? "iptables.v4" : "iptables.v6";
-        const captured = await readText(new URL(`expected/iptables/${number}/${file}`, folder));
+        const captured = await readIfThere(new URL(`expected/iptables/${number}/${file}`, folder));
         const isAhead = STALE_CHAINS_GONE.has(`${name}/${number}`);
         const expected = isAhead ? withoutUnusedEndpointChains(captured) : captured;
         strictEqual(

@@ -8,8 +8,6 @@
 
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { NftablesBackend } from "../../src/backend/nftables/backend.ts";
-import type { Nft } from "../../src/kernel/nft/nft.ts";
-import { NftTool } from "../../src/kernel/nft/tool.ts";
 import { SILENT } from "../../src/log.ts";
 import { IP_FAMILIES, type IpFamily, parseCidr, parseIp } from "../../src/model/ip.ts";
 import { Planner, type PlannerOptions } from "../../src/model/planner.ts";
@@ -23,16 +21,11 @@ import {
   snapshot,
 } from "../support/builders.ts";
 import { Random } from "../support/random.ts";
-import { type NftNamespace, openNftNamespace } from "./nft_namespace.ts";
+import { NFT_HANDLES, openNftNamespace } from "./nft_namespace.ts";
 import { RandomCluster } from "./random_cluster.ts";
 
 const SEEDS = Deno.env.get("SEEDS")?.split(",").map(Number) ?? [1, 2];
 const STEPS = 8;
-
-const HANDLES: readonly (readonly [string, (namespace: NftNamespace) => Nft])[] = [
-  ["NftTool", ({ run }) => new NftTool({ run })],
-  ["NetlinkNft", (namespace) => namespace.netlink()],
-];
 
 const CONFIG = {
   masqueradeBit: 31,
@@ -83,7 +76,7 @@ function withoutRemarks(listed: string): string {
 
 async function survive(
   seed: number,
-  { family, open }: { family: IpFamily; open: (typeof HANDLES)[number][1] },
+  { family, open }: { family: IpFamily; open: (typeof NFT_HANDLES)[number][1] },
 ): Promise<void> {
   await using namespace = await openNftNamespace();
   const random = new Random(seed);
@@ -113,7 +106,7 @@ async function survive(
   backend.close();
 }
 
-for (const [kind, open] of HANDLES) {
+for (const [kind, open] of NFT_HANDLES) {
   for (const family of IP_FAMILIES) {
     for (const seed of SEEDS) {
       Deno.test(`${kind} makes the table right again, ${family}, seed ${seed}`, () =>

@@ -10,14 +10,14 @@ import { NftablesBackend } from "../../src/backend/nftables/backend.ts";
 import { removeTables } from "../../src/backend/nftables/cleanup.ts";
 import { SyncError } from "../../src/backend/contract.ts";
 import { type Run, run } from "../../src/kernel/exec/run.ts";
-import { isRefused, type Nft, NftError } from "../../src/kernel/nft/nft.ts";
+import { isRefused, NftError } from "../../src/kernel/nft/nft.ts";
 import { NftTool } from "../../src/kernel/nft/tool.ts";
 import { checkTool } from "../../src/kernel/nft/tool_version.ts";
 import type { TableName, Transaction } from "../../src/kernel/nft/values.ts";
 import { SILENT } from "../../src/log.ts";
 import { Planner } from "../../src/model/planner.ts";
 import { nodeObject, plannerOptions, snapshot } from "../support/builders.ts";
-import { type NftNamespace, openNftNamespace } from "./nft_namespace.ts";
+import { NFT_HANDLES, openNftNamespace } from "./nft_namespace.ts";
 
 const TABLE: TableName = { family: "ip", name: "kube-proxy" };
 const TRANSACTION: Transaction = { table: TABLE, commands: [{ op: "delete-table" }] };
@@ -64,12 +64,7 @@ Deno.test("without permission checkTool() says which is needed", async () => {
   await rejects(checkTool(powerless), /run as root or with CAP_NET_ADMIN/);
 });
 
-const HANDLES: readonly (readonly [string, (namespace: NftNamespace) => Nft])[] = [
-  ["NftTool", ({ run }) => new NftTool({ run })],
-  ["NetlinkNft", (namespace) => namespace.netlink()],
-];
-
-for (const [kind, open] of HANDLES) {
+for (const [kind, open] of NFT_HANDLES) {
   Deno.test(`${kind}: a table of another program is left alone, by sync and by cleanup`, async () => {
     await using namespace = await openNftNamespace();
     await namespace.load(

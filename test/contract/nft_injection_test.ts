@@ -8,8 +8,6 @@
 
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { NftablesBackend } from "../../src/backend/nftables/backend.ts";
-import type { Nft } from "../../src/kernel/nft/nft.ts";
-import { NftTool } from "../../src/kernel/nft/tool.ts";
 import { SILENT } from "../../src/log.ts";
 import { parseIp } from "../../src/model/ip.ts";
 import type { Service } from "../../src/model/objects.ts";
@@ -22,7 +20,7 @@ import {
   sliceEndpoint,
   snapshot,
 } from "../support/builders.ts";
-import { type NftNamespace, openNftNamespace } from "./nft_namespace.ts";
+import { NFT_HANDLES, openNftNamespace } from "./nft_namespace.ts";
 
 const EVIL = [
   "a}; flush ruleset; add chain ip kube-proxy b {",
@@ -35,11 +33,6 @@ const EVIL = [
   "ünïcödé",
   'include "/etc/passwd"',
   "a\u0000b",
-];
-
-const HANDLES: readonly (readonly [string, (namespace: NftNamespace) => Nft])[] = [
-  ["NftTool", ({ run }) => new NftTool({ run })],
-  ["NetlinkNft", (namespace) => namespace.netlink()],
 ];
 
 const CONFIG = {
@@ -85,7 +78,7 @@ function evilServices(): readonly Service[] {
   ]);
 }
 
-for (const [kind, open] of HANDLES) {
+for (const [kind, open] of NFT_HANDLES) {
   Deno.test(`${kind} leaves out services with names that nft cannot say`, async () => {
     await using namespace = await openNftNamespace();
     await namespace.load("add table ip canary\nadd chain ip canary alive\n");

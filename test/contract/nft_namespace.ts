@@ -8,6 +8,8 @@ import { type Run, run } from "../../src/kernel/exec/run.ts";
 import { NETLINK_NETFILTER } from "../../src/kernel/netlink/constants.ts";
 import { openNetlink } from "../../src/kernel/netlink/socket.ts";
 import { NetlinkNft } from "../../src/kernel/nft/netlink.ts";
+import type { Nft } from "../../src/kernel/nft/nft.ts";
+import { NftTool } from "../../src/kernel/nft/tool.ts";
 import { type Network, openNetwork } from "../support/netns.ts";
 
 const SYMBOLS = {
@@ -55,6 +57,12 @@ export interface NftNamespace extends AsyncDisposable {
   /** `nft -f -` inside. */
   load(text: string): Promise<void>;
 }
+
+/** Both ways to the kernel, by the name of their class. */
+export const NFT_HANDLES: readonly (readonly [string, (namespace: NftNamespace) => Nft])[] = [
+  ["NftTool", ({ run }) => new NftTool({ run })],
+  ["NetlinkNft", (namespace) => namespace.netlink()],
+];
 
 /** Makes the namespace. Needs root, iproute2 and nft. */
 export async function openNftNamespace(): Promise<NftNamespace> {

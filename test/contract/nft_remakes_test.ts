@@ -8,8 +8,6 @@
 
 import { deepStrictEqual, strictEqual } from "node:assert/strict";
 import { NftablesBackend } from "../../src/backend/nftables/backend.ts";
-import type { Nft } from "../../src/kernel/nft/nft.ts";
-import { NftTool } from "../../src/kernel/nft/tool.ts";
 import { SILENT } from "../../src/log.ts";
 import { parseCidr, parseIp } from "../../src/model/ip.ts";
 import type { Plan } from "../../src/model/plan.ts";
@@ -23,12 +21,7 @@ import {
   sliceEndpoint,
   snapshot,
 } from "../support/builders.ts";
-import { type NftNamespace, openNftNamespace } from "./nft_namespace.ts";
-
-const HANDLES: readonly (readonly [string, (namespace: NftNamespace) => Nft])[] = [
-  ["NftTool", ({ run }) => new NftTool({ run })],
-  ["NetlinkNft", (namespace) => namespace.netlink()],
-];
+import { NFT_HANDLES, openNftNamespace } from "./nft_namespace.ts";
 
 const CONFIG = {
   masqueradeBit: 14,
@@ -169,7 +162,7 @@ const DAMAGES: readonly (readonly [string, string, (string | undefined)?])[] = [
   ],
 ];
 
-for (const [kind, open] of HANDLES) {
+for (const [kind, open] of NFT_HANDLES) {
   for (const [what, script] of DAMAGES.filter(([, , only = kind]) => only === kind)) {
     Deno.test(`${kind}: ${what}`, async () => {
       await using namespace = await openNftNamespace();

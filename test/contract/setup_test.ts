@@ -7,6 +7,7 @@
  */
 
 import { equal, match, ok } from "node:assert/strict";
+import { readIfThere } from "../support/files.ts";
 import { ended, type Result } from "../support/process.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
@@ -53,15 +54,6 @@ async function setUpOn(machine: Machine): Promise<Result & { readonly calls: str
     return { ...result, calls: await readIfThere(`${directory}/calls`) };
   } finally {
     await Deno.remove(directory, { recursive: true });
-  }
-}
-
-async function readIfThere(path: string): Promise<string> {
-  try {
-    return await Deno.readTextFile(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return "";
-    throw error;
   }
 }
 

@@ -10,7 +10,7 @@ import { eventually, getOnce, Vipd } from "../support/vipd.ts";
 import { type Agent, startAgent } from "./agent.ts";
 import { nodes } from "./objects.ts";
 import { type Answer, probe, type Target } from "./probe.ts";
-import { ADDRESSES, type Client, FAMILIES, TOPOLOGY } from "./topology.ts";
+import { ADDRESSES, type Client, FAMILIES, type Family, TOPOLOGY } from "./topology.ts";
 
 /** How a cluster is started. */
 export interface ClusterOptions {
@@ -35,6 +35,18 @@ export interface RestartOptions {
   readonly config?: object;
   /** False: not ready yet when the promise resolves. Default true. */
   readonly waits?: boolean;
+}
+
+/** A test for each family. The cluster is for all of them, so what a test opens may outlive it. */
+export function testEachFamily(title: string, test: (family: Family) => Promise<void>): void {
+  for (const family of FAMILIES) {
+    Deno.test({
+      name: `${MODE} ${family}: ${title}`,
+      sanitizeOps: false,
+      sanitizeResources: false,
+      fn: () => test(family),
+    });
+  }
 }
 
 /** Makes namespaces, API server and servers, and starts vipd. Needs its own namespace: run.ts. */

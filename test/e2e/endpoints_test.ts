@@ -9,7 +9,7 @@
 import { equal, notEqual, ok } from "node:assert/strict";
 import { eventually } from "../support/vipd.ts";
 import { startAgent } from "./agent.ts";
-import { type Cluster, MODE, openCluster } from "./cluster.ts";
+import { type Cluster, MODE, openCluster, testEachFamily } from "./cluster.ts";
 import { nodes } from "./objects.ts";
 import { ADDRESSES, FAMILIES, type Family, type Pod } from "./topology.ts";
 import { DNS, type Place, WEB, Workload } from "./workload.ts";
@@ -27,19 +27,12 @@ Deno.test.afterAll(async () => {
 
 /** A test with a Service of its own. */
 function endpoints(title: string, test: (web: Workload, family: Family) => Promise<void>): void {
-  for (const family of FAMILIES) {
-    Deno.test({
-      name: `${MODE} ${family}: ${title}`,
-      sanitizeOps: false,
-      sanitizeResources: false,
-      fn: async () => {
-        const web = new Workload(cluster, { name: `web-${++count}`, n: count });
-        await test(web, family);
-        const name = { namespace: "changes", name: web.name };
-        cluster.server.delete({ apiVersion: "v1", kind: "Service", ...name });
-      },
-    });
-  }
+  testEachFamily(title, async (family) => {
+    const web = new Workload(cluster, { name: `web-${++count}`, n: count });
+    await test(web, family);
+    const name = { namespace: "changes", name: web.name };
+    cluster.server.delete({ apiVersion: "v1", kind: "Service", ...name });
+  });
 }
 
 const ENDING = { ready: false, serving: true, terminating: true };

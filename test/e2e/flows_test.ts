@@ -7,7 +7,7 @@
 
 import { deepEqual, equal, ok } from "node:assert/strict";
 import { eventually, getOnce } from "../support/vipd.ts";
-import { type Cluster, MODE, openCluster, tally } from "./cluster.ts";
+import { type Cluster, MODE, openCluster, tally, testEachFamily } from "./cluster.ts";
 import { service, slice } from "./objects.ts";
 import { converse, type Target } from "./probe.ts";
 import { ADDRESSES, type Client, FAMILIES, type Family, type Pod } from "./topology.ts";
@@ -122,17 +122,6 @@ Deno.test.afterAll(async () => {
   await cluster?.[Symbol.asyncDispose]();
 });
 
-function flow(title: string, test: (family: Family) => Promise<void>): void {
-  for (const family of FAMILIES) {
-    Deno.test({
-      name: `${MODE} ${family}: ${title}`,
-      sanitizeOps: false,
-      sanitizeResources: false,
-      fn: () => test(family),
-    });
-  }
-}
-
 /** Asks until everybody expected has answered, and nobody else has. */
 async function expectAnswers(
   client: Client,
@@ -177,7 +166,7 @@ for (const row of ANSWERED) {
   const [who, what, client, n, way] = row;
   for (const protocol of ["tcp", "udp"] as const) {
     const by = answeredBy(row);
-    flow(
+    testEachFamily(
       `${who} reaches ${by.join(", ")} by ${what}, ${protocol}`,
       (family) => expectAnswers(client, { target: targetOf(family, { n, way, protocol }), by }),
     );
@@ -197,7 +186,7 @@ function patientTargetOf(family: Family, what: { n: number; way: Way }): Target 
 }
 
 for (const [title, client, n, way, kind] of UNANSWERED) {
-  flow(title, async (family) => {
+  testEachFamily(title, async (family) => {
     equal((await cluster.probe(client, patientTargetOf(family, { n, way }))).kind, kind);
   });
 }
@@ -214,7 +203,7 @@ const DROPPED = [
 
 for (const [title, client, n, way, inIpvs] of DROPPED) {
   const kind = MODE === "ipvs" ? inIpvs : "silence";
-  flow(`${title}: ${kind}`, async (family) => {
+  testEachFamily(`${title}: ${kind}`, async (family) => {
     equal((await cluster.probe(client, patientTargetOf(family, { n, way }))).kind, kind);
   });
 }
@@ -246,7 +235,7 @@ const SOURCES: readonly (readonly [string, Client, number, Way, Seen])[] = [
 
 for (const [title, client, n, way, seen] of SOURCES) {
   for (const protocol of ["tcp", "udp"] as const) {
-    flow(`${title}, ${protocol}`, async (family) => {
+    testEachFamily(`${title}, ${protocol}`, async (family) => {
       const a = ADDRESSES[family];
       const want = seen === "pod-a" ? a.pods["pod-a"] : a[seen];
       const answer = await cluster.probe(client, targetOf(family, { n, way, protocol }));
@@ -255,13 +244,13 @@ for (const [title, client, n, way, seen] of SOURCES) {
   }
 }
 
-flow("client affinity sends a client to the same endpoint", async (family) => {
+testEachFamily("client affinity sends a client to the same endpoint", async (family) => {
   const target = targetOf(family, { n: 11, way: "cluster" });
   const hits = await tally(cluster, { client: "pod-a", target, count: 12 });
   deepEqual(Object.values(hits), [12]);
 });
 
-flow("endpoints are hit evenly", async (family) => {
+testEachFamily("endpoints are hit evenly", async (family) => {
   const target = targetOf(family, { n: 10, way: "cluster" });
   const hits = await tally(cluster, { client: "pod-a", target, count: 200 });
   // A fair coin is outside of 60..140 of 200 less often than once in 10^8.
@@ -280,7 +269,7 @@ Deno.test({
   },
 });
 
-flow("a health check port counts local endpoints and follows them", async (family) => {
+testEachFamily("a health check port counts local endpoints and follows them", async (family) => {
   const host = ADDRESSES[family].node;
   const url = `http://${host.includes(":") ? `[${host}]` : host}:32012/`;
   equal((await getOnce(url))?.status, 200);
@@ -291,7 +280,7 @@ flow("a health check port counts local endpoints and follows them", async (famil
   await eventually("200", async () => (await getOnce(url))?.status === 200 ? true : undefined);
 });
 
-flow("endpoints that come and go are followed at once", async (family) => {
+testEachFamily("endpoints that come and go are followed at once", async (family) => {
   const target = { ...targetOf(family, { n: 19, way: "cluster" }), timeoutMs: 300 };
   cluster.server.apply(slice("self", { family, pods: ["far-2"] }));
   await eventually("far-2 answers", () => isAnsweredBy(target, "far-2"), { timeoutMs: 5_000 });
@@ -308,7 +297,7 @@ async function isAnsweredBy(target: Target, pod: Pod): Promise<true | undefined>
   return answer.kind === "answer" && answer.by === pod ? true : undefined;
 }
 
-flow("a UDP client moves on when its endpoint is replaced", async (family) => {
+testEachFamily("a UDP client moves on when its endpoint is replaced", async (family) => {
   const target = {
     ...targetOf(family, { n: 19, way: "cluster", protocol: "udp" }),
     localPort: 40_000,
@@ -321,27 +310,30 @@ flow("a UDP client moves on when its endpoint is replaced", async (family) => {
   await eventually("pod-a again", () => isAnsweredBy(target, "pod-a"), { timeoutMs: 8_000 });
 });
 
-flow("a service that is deleted no longer answers, one that is created does", async (family) => {
-  const reference = { apiVersion: "v1", kind: "Service", namespace: "flows", name: "external" };
-  const target = { ...targetOf(family, { n: 20, way: "nodePort" }), timeoutMs: 300 };
-  const clusterTarget = { ...targetOf(family, { n: 20, way: "cluster" }), timeoutMs: 300 };
-  const written = SERVICES.filter(({ name }) => name === "external");
-  cluster.server.delete(reference);
-  await eventually("silence", async () => {
-    return (await cluster.probe("pod-a", clusterTarget)).kind === "answer" ? undefined : true;
-  }, { timeoutMs: 5_000 });
-  const withNodePort = written.map((one) => ({ ...one, spec: { type: "NodePort" } }));
-  cluster.server.apply(...withNodePort.flatMap(objectsOf));
-  await eventually("the node port answers", () => isAnsweredBy(target, "pod-b"));
-  cluster.server.delete(reference);
-  cluster.server.apply(...written.flatMap(objectsOf));
-  await eventually("as before", () => isAnsweredBy(clusterTarget, "pod-b"));
-  await eventually("the node port is closed", async () => {
-    return (await cluster.probe("outside", target)).kind === "answer" ? undefined : true;
-  }, { timeoutMs: 5_000 });
-});
+testEachFamily(
+  "a service that is deleted no longer answers, one that is created does",
+  async (family) => {
+    const reference = { apiVersion: "v1", kind: "Service", namespace: "flows", name: "external" };
+    const target = { ...targetOf(family, { n: 20, way: "nodePort" }), timeoutMs: 300 };
+    const clusterTarget = { ...targetOf(family, { n: 20, way: "cluster" }), timeoutMs: 300 };
+    const written = SERVICES.filter(({ name }) => name === "external");
+    cluster.server.delete(reference);
+    await eventually("silence", async () => {
+      return (await cluster.probe("pod-a", clusterTarget)).kind === "answer" ? undefined : true;
+    }, { timeoutMs: 5_000 });
+    const withNodePort = written.map((one) => ({ ...one, spec: { type: "NodePort" } }));
+    cluster.server.apply(...withNodePort.flatMap(objectsOf));
+    await eventually("the node port answers", () => isAnsweredBy(target, "pod-b"));
+    cluster.server.delete(reference);
+    cluster.server.apply(...written.flatMap(objectsOf));
+    await eventually("as before", () => isAnsweredBy(clusterTarget, "pod-b"));
+    await eventually("the node port is closed", async () => {
+      return (await cluster.probe("outside", target)).kind === "answer" ? undefined : true;
+    }, { timeoutMs: 5_000 });
+  },
+);
 
-flow(
+testEachFamily(
   "connections live through a vipd that is killed, and services answer meanwhile",
   async (family) => {
     const { host, port } = targetOf(family, { n: 10, way: "nodePort" });
@@ -363,7 +355,7 @@ flow(
   },
 );
 
-flow("what changed while vipd was away is there after its start", async (family) => {
+testEachFamily("what changed while vipd was away is there after its start", async (family) => {
   const target = targetOf(family, { n: 19, way: "cluster" });
   await cluster.vipd.end("SIGTERM");
   cluster.server.apply(slice("self", { family, pods: ["far-1"] }));

@@ -7,6 +7,7 @@
  */
 
 import { equal, match, ok } from "node:assert/strict";
+import { kubeadmConfig } from "../support/kubeadm_config.ts";
 import { eventually, vipdCommand } from "../support/vipd.ts";
 import { type Cluster, MODE, openCluster } from "./cluster.ts";
 import { nodes } from "./objects.ts";
@@ -36,57 +37,11 @@ function step(title: string, fn: () => Promise<void>, { modes = EVERY_MODE } = {
   Deno.test({ name, sanitizeOps: false, sanitizeResources: false, fn });
 }
 
-/** As `kubeadm config` writes it. */
 function configMap(): string {
-  const zeros = (names: string) => names.split(" ").map((name) => `  ${name}: 0s\n`).join("");
-  return `apiVersion: kubeproxy.config.k8s.io/v1alpha1
-bindAddress: 0.0.0.0
-bindAddressHardFail: false
-clientConnection:
-  acceptContentTypes: ""
-  burst: 0
-  contentType: ""
-  kubeconfig: /var/lib/kube-proxy/kubeconfig.conf
-  qps: 0
-clusterCIDR: ${FAMILIES.map((family) => ADDRESSES[family].clusterCidr).join()}
-configSyncPeriod: 0s
-conntrack:
-  maxPerCore: null
-  min: null
-  tcpBeLiberal: false
-  tcpCloseWaitTimeout: null
-  tcpEstablishedTimeout: null
-${zeros("udpStreamTimeout udpTimeout")}detectLocal:
-  bridgeInterface: ""
-  interfaceNamePrefix: ""
-detectLocalMode: ""
-enableProfiling: false
-healthzBindAddress: ""
-hostnameOverride: ""
-iptables:
-  localhostNodePorts: null
-  masqueradeAll: false
-  masqueradeBit: null
-${zeros("minSyncPeriod syncPeriod")}ipvs:
-  excludeCIDRs: null
-  scheduler: ""
-  strictARP: false
-${zeros("minSyncPeriod syncPeriod tcpFinTimeout tcpTimeout udpTimeout")}kind: KubeProxyConfiguration
-logging:
-  flushFrequency: 0
-  options: {json: {infoBufferSize: "0"}, text: {infoBufferSize: "0"}}
-  verbosity: 0
-metricsBindAddress: ""
-mode: "${MODE === "iptables" ? "" : MODE}"
-nftables:
-  masqueradeAll: false
-  masqueradeBit: null
-${zeros("minSyncPeriod syncPeriod")}nodePortAddresses: null
-oomScoreAdj: null
-portRange: ""
-showHiddenMetricsForVersion: ""
-winkernel: {enableDSR: false, networkName: "", rootHnsEndpointName: "", sourceVip: ""}
-`;
+  return kubeadmConfig({
+    clusterCidr: FAMILIES.map((family) => ADDRESSES[family].clusterCidr).join(),
+    mode: MODE === "iptables" ? "" : MODE,
+  });
 }
 
 const SECRETS = "/var/run/secrets/kubernetes.io/serviceaccount";

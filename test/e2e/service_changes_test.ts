@@ -7,8 +7,8 @@
 
 import { deepEqual, equal, notEqual } from "node:assert/strict";
 import { eventually, getOnce } from "../support/vipd.ts";
-import { type Cluster, MODE, openCluster, tally } from "./cluster.ts";
-import { ADDRESSES, FAMILIES, type Family } from "./topology.ts";
+import { type Cluster, MODE, openCluster, tally, testEachFamily } from "./cluster.ts";
+import { ADDRESSES, type Family } from "./topology.ts";
 import { DNS, WEB, Workload } from "./workload.ts";
 
 let cluster: Cluster;
@@ -24,14 +24,10 @@ Deno.test.afterAll(async () => {
 
 /** A test with a Service of its own. */
 function change(title: string, test: (web: Workload, family: Family) => Promise<void>): void {
-  for (const family of FAMILIES) {
-    Deno.test({
-      name: `${MODE} ${family}: ${title}`,
-      sanitizeOps: false,
-      sanitizeResources: false,
-      fn: () => test(new Workload(cluster, { name: `web-${++count}`, n: count }), family),
-    });
-  }
+  testEachFamily(
+    title,
+    (family) => test(new Workload(cluster, { name: `web-${++count}`, n: count }), family),
+  );
 }
 
 /** Of its own, so that nobody else answers there before the change has arrived. */

@@ -7,6 +7,7 @@
  * @module
  */
 
+import { readIfThere } from "../support/files.ts";
 import { ended } from "../support/process.ts";
 
 const PORTS = [10249, 10256];
@@ -29,15 +30,6 @@ async function load(directory: string): Promise<void> {
   const withoutCounters = (text: string) => text.replaceAll(/ -m nfacct --nfacct-name +\S+/g, "");
   for (const [tool, file] of [["iptables", "iptables.v4"], ["ip6tables", "iptables.v6"]] as const) {
     await feed([`${tool}-legacy-restore`], withoutCounters(await read(file)));
-  }
-}
-
-async function readIfThere(path: string): Promise<string> {
-  try {
-    return await Deno.readTextFile(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return "";
-    throw error;
   }
 }
 

@@ -49,6 +49,7 @@ export const TOPOLOGY: Topology = {
 /** Modes that the kernel of user-mode-linux can do. */
 export type Mode = "iptables" | "ipvs";
 
+const DENO = [Deno.execPath(), "run", "--no-check", "--cached-only", "-A"];
 export const LOG = "/run/kube-proxy.log";
 export const LONG = { timeoutMs: 180_000 };
 /** Flags of kube-proxy with which all is well. */
@@ -86,9 +87,9 @@ export async function requireVipd(): Promise<void> {
   await healthy();
 }
 
-export async function healthy(): Promise<void> {
-  await eventually("/readyz is 200", async () => {
-    const { code } = await ended(["curl", "-sf", "http://127.0.0.1:10256/readyz"]);
+export async function healthy(path: "/healthz" | "/readyz" = "/readyz"): Promise<void> {
+  await eventually(`${path} is 200`, async () => {
+    const { code } = await ended(["curl", "-sf", `http://127.0.0.1:10256${path}`]);
     return code === 0 ? true : undefined;
   }, { timeoutMs: 60_000 });
 }
@@ -134,20 +135,16 @@ export async function writeConfigurations(server: ApiServer, mode: Mode): Promis
 
 export async function startKubeProxy(mode: Mode): Promise<void> {
   const state = `${CASE}/expected/${mode}/00`;
-  const deno = [Deno.execPath(), "run", "--no-check", "--cached-only", "-A"];
   const script = [
     "#!/bin/sh",
     "export DENO_DIR=/run/deno DENO_NO_UPDATE_CHECK=1",
-    `exec ${deno.join(" ")} ${ROOT}test/packaging/stand_in.ts ${state} "$@"`,
+    `exec ${DENO.join(" ")} ${ROOT}test/packaging/stand_in.ts ${state} "$@"`,
   ];
   await Deno.writeTextFile("/run/kube-proxy", `${script.join("\n")}\n`, { mode: 0o755 });
   await Deno.mkdir("/run/systemd/system", { recursive: true });
   await writeKubeProxy(GOOD);
   await passes(["systemctl", "enable", "--now", "kube-proxy"]);
-  await eventually("kube-proxy is healthy", async () => {
-    const { code } = await ended(["curl", "-sf", "http://127.0.0.1:10256/healthz"]);
-    return code === 0 ? true : undefined;
-  }, { timeoutMs: 60_000 });
+  await healthy("/healthz");
   assert.match(await rules(mode), /10\.96\.5\.1/);
 }
 
@@ -158,10 +155,9 @@ export interface Traffic {
 
 /** Starts clients; they are being answered when the promise resolves. */
 export async function startTraffic(network: Network): Promise<Traffic> {
-  const deno = [Deno.execPath(), "run", "--no-check", "--cached-only", "-A"];
   const child = network.spawn(
     "outside",
-    [...deno, `${ROOT}test/packaging/traffic.ts`, ...TARGETS],
+    [...DENO, `${ROOT}test/packaging/traffic.ts`, ...TARGETS],
     { stdin: "piped", stdout: "piped" },
   );
   const lines = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
