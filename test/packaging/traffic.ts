@@ -38,7 +38,6 @@ const FIRST_LIMIT_MS = 30_000;
 const SHOWN_FAILURES = 20;
 
 const failures: string[] = [];
-let isEnding = false;
 let opened = 0;
 let slowestMs = 0;
 
@@ -66,13 +65,14 @@ class Held {
   readonly #socket: Socket;
   #sent = 0;
   #received = -1; // the greeting is not over yet
+  #isEnded = false;
 
   constructor(name: string, target: Target) {
     this.#name = name;
     this.#socket = connect(target);
     this.#socket.on("error", (error) => fail(`${name}: ${error.message}`));
     this.#socket.on("close", () => {
-      if (!isEnding) fail(`${name}: closed after ${this.#received} bytes`);
+      if (!this.#isEnded) fail(`${name}: closed after ${this.#received} bytes`);
     });
     this.#socket.on("data", (data: Uint8Array) => this.#take(data));
   }
@@ -111,6 +111,7 @@ class Held {
     if (this.received !== this.#sent || this.#sent === 0) {
       fail(`${this.#name}: ${this.received} of ${this.#sent} bytes came back`);
     }
+    this.#isEnded = true; // others may still wait for their bytes
     this.#socket.destroy();
   }
 }
@@ -155,7 +156,6 @@ async function main(args: readonly string[]): Promise<void> {
   clearInterval(news);
   clearInterval(words);
   await Promise.all(held.map((one) => one.end()));
-  isEnding = true;
   const bytes = held.reduce((sum, { received }) => sum + received, 0);
   const report: TrafficReport = {
     ...{ held: held.length, bytes, opened },
